@@ -137,11 +137,14 @@ export class Context {
       );
   }
 
+  /** For `bay container`: names are those of containers, and never of services. */
+  hasContainersOnly = false;
+
   /** Services of the loaded file, including those of disabled profiles; none if no file was needed. */
   knownServices: readonly string[] = [];
 
-  /** Loads the stack; warnings go to standard error. Throws `StackError`. */
-  async stack(enable: string[] = []): Promise<Stack> {
+  /** Loads the stack; warnings go to standard error, unless `isQuiet`. Throws `StackError`. */
+  async stack(enable: string[] = [], isQuiet = false): Promise<Stack> {
     const request = this.loadOptions(enable);
     // the light half of stack/: an unchanged stack needs neither the YAML parser nor the schema
     const [{ stackFiles }, { cacheKey, readCache, writeCache }] = await Promise.all([
@@ -162,7 +165,7 @@ export class Context {
       if (key !== undefined && !isSecret)
         writeCache(directory, key, cached, [...inputs, ...(this.#remoteFiles?.pinFiles ?? [])]);
     }
-    for (const warning of cached.warnings) process.stderr.write(`${warning}\n`);
+    for (const warning of isQuiet ? [] : cached.warnings) process.stderr.write(`${warning}\n`);
     this.knownServices = [...Object.keys(cached.stack.services), ...cached.stack.disabled];
     this.#isOnHosts = cached.stack.hosts !== undefined;
     return cached.stack;

@@ -13,6 +13,8 @@ export interface ContainerRow {
   Created: number;
   State: string;
   Status: string;
+  /** Bytes of the writable layer, if the request asked for sizes. */
+  SizeRw?: number;
   Labels: Record<string, string>;
   /** The host of the cluster; only in lists of all hosts. */
   Host?: string;
@@ -90,7 +92,7 @@ export async function containersOf(
 ): Promise<ChosenContainers> {
   const stack = await stackFor(context, services);
   const client = await context.client();
-  if (services.length > 0) await context.learnServices();
+  if (services.length > 0 && stack !== undefined) await context.learnServices();
   const own = stack === undefined ? [] : await listContainers(client, stack, options.all);
   const known = context.knownServices;
   // a container of bay run is none of its service's, but its own name selects it as that of any other container
@@ -101,6 +103,9 @@ export async function containersOf(
     client,
     services.filter((name) => !isOfStack(name)),
     stack === undefined,
+    context.hasContainersOnly
+      ? "bay container ls -a lists the containers"
+      : "without a stack file, names are those of containers; -f selects a stack file",
   );
   const named = services.filter((name) => !others.has(name));
   const ofStack =
@@ -112,6 +117,7 @@ export async function containersOf(
 
 /** The name of the stack; undefined without a stack file, if names are given. */
 async function stackFor(context: Context, names: readonly string[]): Promise<string | undefined> {
+  if (context.hasContainersOnly) return undefined;
   try {
     return await context.stackName();
   } catch (error) {
@@ -127,6 +133,7 @@ async function containersByName(
   client: Client,
   names: readonly string[],
   all: boolean,
+  hint: string,
 ): Promise<Map<string, ContainerRow>> {
   const found = new Map<string, ContainerRow>();
   if (names.length === 0) return found;
@@ -135,10 +142,7 @@ async function containersByName(
     const byId = rows.filter(({ Id }) => name.length >= SHORTEST_ID && Id.startsWith(name));
     const row = rows.find((each) => nameOf(each) === name) ?? (byId.length === 1 ? byId[0] : undefined);
     if (row) found.set(name, row);
-    else if (all)
-      throw new BayError("CONTAINER_NOT_FOUND", `the container ${name} does not exist`, {
-        hint: "without a stack file, names are those of containers; -f selects a stack file",
-      });
+    else if (all) throw new BayError("CONTAINER_NOT_FOUND", `the container ${name} does not exist`, { hint });
   }
   return found;
 }

@@ -13,6 +13,14 @@ import {
   readListenSettings,
   shownListen,
 } from "./listen-settings.ts";
+import {
+  type NetworkSettings,
+  NO_NETWORK_SETTINGS,
+  networkProblems,
+  readNetworkSettings,
+  shownNetworkSettings,
+} from "./network-settings.ts";
+import { REFUSED_SETTINGS } from "./refused-settings.ts";
 import { formatSize, parseBytes } from "./sizes.ts";
 
 /** The folder of bay's configuration: BAY_CONFIG, or /etc/bay. */
@@ -41,6 +49,9 @@ export interface DaemonSettings {
   lxcfs: string;
   /** Where bayd listens beside its own socket. */
   listen: ListenSettings;
+  network: NetworkSettings;
+  /** Base URLs of mirrors of Docker Hub, and hosts of registries without TLS, in addition to registries.json. */
+  registries: { mirrors: string[]; insecure: string[] };
 }
 
 /** Where a process or a container may need more, its stack file says so; an image's sizes are bounded here alone. */
@@ -55,6 +66,8 @@ export const DEFAULT_SETTINGS: DaemonSettings = {
   procView: "host",
   lxcfs: "/var/lib/lxcfs",
   listen: NO_LISTENERS,
+  network: NO_NETWORK_SETTINGS,
+  registries: { mirrors: [], insecure: [] },
 };
 
 const LEAST_LOG = 64 * 2 ** 10;
@@ -80,6 +93,8 @@ const file = z.string().max(4096).startsWith("/", "expected an absolute path");
 
 const MAX_PIDS = 4_194_304;
 
+const texts = z.array(z.string().min(1).max(1024)).max(64).default([]);
+
 const settingsSchema = z.strictObject({
   "default-pids-limit": z
     .union([z.literal(-1).transform(() => 0), count(0, MAX_PIDS)])
@@ -102,6 +117,29 @@ const settingsSchema = z.strictObject({
   tlscacert: file.optional(),
   tlscert: file.optional(),
   tlskey: file.optional(),
+  bip: z.string().max(64).optional(),
+  "default-address-pools": z
+    .array(z.strictObject({ base: z.string().max(64), size: z.number().int() }))
+    .min(1)
+    .max(64)
+    .optional(),
+  dns: texts,
+  "dns-search": texts,
+  "dns-opts": texts,
+  "registry-mirrors": z
+    .array(z.url({ error: "expected a URL" }).max(1024))
+    .max(64)
+    .default([]),
+  "insecure-registries": z
+    .array(
+      z
+        .string()
+        .max(300)
+        .regex(/^[\w.[\]:-]+$/, "expected HOST or HOST:PORT"),
+    )
+    .max(64)
+    .default([]),
+  "live-restore": z.literal(true, { error: "expected true: containers always outlive bayd" }).optional(),
 });
 
 /** The keys of daemon.json. */
@@ -109,6 +147,7 @@ export const SETTING_KEYS = Object.keys(settingsSchema.shape);
 
 /** The settings as daemon.json has them, with sizes for people. */
 export function shownSettings(settings: DaemonSettings): Record<string, string | number> {
+  const { mirrors, insecure } = settings.registries;
   return {
     "default-pids-limit": settings.defaultPidsLimit === 0 ? "no limit" : settings.defaultPidsLimit,
     "log-opts.max-size": formatSize(settings.logMaxSize),
@@ -120,6 +159,9 @@ export function shownSettings(settings: DaemonSettings): Record<string, string |
     proc: settings.procView,
     lxcfs: settings.lxcfs,
     ...shownListen(settings.listen),
+    ...shownNetworkSettings(settings.network),
+    ...(mirrors.length > 0 ? { "registry-mirrors": mirrors.join(", ") } : {}),
+    ...(insecure.length > 0 ? { "insecure-registries": insecure.join(", ") } : {}),
   };
 }
 
@@ -128,7 +170,11 @@ export const settingsFile = (folder = configFolder()): string => join(folder, "d
 /** Parses daemon.json. Throws BAD_SETTINGS, which names the file and every problem in it. */
 export function readDaemonSettings(folder = configFolder()): DaemonSettings {
   const file = settingsFile(folder);
-  if (!existsSync(file)) return DEFAULT_SETTINGS;
+  return existsSync(file) ? readSettingsFile(file) : DEFAULT_SETTINGS;
+}
+
+/** As `readDaemonSettings`, of any file, which must exist. */
+export function readSettingsFile(file: string): DaemonSettings {
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(file, "utf8"));
@@ -137,8 +183,10 @@ export function readDaemonSettings(folder = configFolder()): DaemonSettings {
   }
   const parsed = settingsSchema.safeParse(json);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      ({ path, message }) => `${path.join(".") || "the file"}: ${message}`,
+    const problems = parsed.error.issues.flatMap((issue) =>
+      issue.code === "unrecognized_keys" && issue.path.length === 0
+        ? issue.keys.map(unknownKey)
+        : [`${issue.path.join(".") || "the file"}: ${issue.message}`],
     );
     throw new BayError("BAD_SETTINGS", `${file}: ${problems.join("; ")}`, {
       hint: `the keys are ${SETTING_KEYS.join(", ")}`,
@@ -146,10 +194,10 @@ export function readDaemonSettings(folder = configFolder()): DaemonSettings {
   }
   const { data } = parsed;
   const listen = readListenSettings(data);
-  const problems = hostsProblems(data);
+  const problems = [...hostsProblems(data), ...networkProblems(data)];
   if (problems.length > 0)
     throw new BayError("BAD_SETTINGS", `${file}: ${problems.join("; ")}`, {
-      hint: "see docs/remote.md",
+      hint: "see docs/remote.md for hosts and certificates, and docs/installing.md for networks",
     });
   return {
     defaultPidsLimit: data["default-pids-limit"],
@@ -162,5 +210,12 @@ export function readDaemonSettings(folder = configFolder()): DaemonSettings {
     procView: data.proc,
     lxcfs: data.lxcfs,
     listen,
+    network: readNetworkSettings(data),
+    registries: { mirrors: data["registry-mirrors"], insecure: data["insecure-registries"] },
   };
 }
+
+const unknownKey = (key: string): string => {
+  const reason = Object.hasOwn(REFUSED_SETTINGS, key) ? REFUSED_SETTINGS[key] : undefined;
+  return reason === undefined ? `unknown key ${key}` : `${key} is not supported: ${reason}`;
+};

@@ -54,6 +54,8 @@ export const web = {
     (await import("./registry/artifacts.ts")).pushArtifact(...given),
   listTags: async (...given: Parameters<typeof import("./registry/tags.ts").listTags>) =>
     (await import("./registry/tags.ts")).listTags(...given),
+  describeImage: async (...given: Parameters<typeof import("./registry/describe.ts").describeImage>) =>
+    (await import("./registry/describe.ts")).describeImage(...given),
   searchRegistry: async (...given: Parameters<typeof import("./registry/catalogue.ts").searchRegistry>) =>
     (await import("./registry/catalogue.ts")).searchRegistry(...given),
 };

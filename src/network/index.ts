@@ -1,6 +1,5 @@
 /** Networks: their records, endpoints and rules, and the manager that maintains them. */
 export { DNS_TTL_SECONDS, type NameView } from "./dns/answer.ts";
-export { hostNameServers } from "./dns/name-servers.ts";
 export { DNS_ADDRESS, type DnsSockets } from "./dns/server.ts";
 export { ownSubnets, withLinks } from "./drivers/bridge.ts";
 export {

@@ -4,6 +4,7 @@ import type { DaemonSettings } from "../core/daemon-settings.ts";
 import { BayError } from "../core/errors.ts";
 import type { Roots } from "../core/roots.ts";
 import type { Store } from "../store/index.ts";
+import { hostNameServers } from "./dns/name-servers.ts";
 import { ensureBridge, removeLink, withLinks } from "./drivers/bridge.ts";
 import { Endpoints } from "./endpoints.ts";
 import { LinkRepair } from "./link-repair.ts";
@@ -62,7 +63,7 @@ export class NetworkManager {
     readonly store: Store,
     readonly directory: EndpointDirectory,
     warn: (text: string) => void,
-    settings: () => Pick<DaemonSettings, "mayRouteOthers">,
+    readonly settings: () => Pick<DaemonSettings, "mayRouteOthers" | "network">,
   ) {
     const desired = () => ({
       networks: this.list(),
@@ -153,7 +154,9 @@ export class NetworkManager {
 
   #newRecord(config: NetworkConfig, old?: NetworkRecord): NetworkRecord {
     const { self } = this.overlays.underlay ?? {};
-    return this.overlays.withMtu(newNetworkRecord(config, this.roots.tag, this.list(), old, self));
+    return this.overlays.withMtu(
+      newNetworkRecord(config, this.roots.tag, this.list(), old, self, this.settings().network.pools),
+    );
   }
 
   async #bringUp(record: NetworkRecord): Promise<void> {
@@ -172,12 +175,18 @@ export class NetworkManager {
   async withDefault<T>(action: () => Promise<T>): Promise<T> {
     this.#joiningDefault += 1;
     try {
-      await this.create(DEFAULT_NETWORK_CONFIG);
+      await this.create({ ...DEFAULT_NETWORK_CONFIG, ...this.settings().network.bridge });
       return await action();
     } finally {
       this.#joiningDefault -= 1;
       await this.removeUnusedDefault();
     }
+  }
+
+  /** The name servers of containers that name none: those of daemon.json, else the host's. */
+  nameServers(): string[] {
+    const { dns } = this.settings().network;
+    return dns.length > 0 ? dns : hostNameServers();
   }
 
   /** Removes the default network if no container uses it. */

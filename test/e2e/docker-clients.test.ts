@@ -1,5 +1,5 @@
 /** The docker CLI and docker compose of Debian 13 act only on what they name. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -193,6 +193,81 @@ describe.skipIf("missing" in found)(
         "network nothing not found",
       );
       expect(listed()).toEqual(before);
+    });
+
+    it("every destructive command removes only what it names, beside two stacks and three single containers", () => {
+      docker.ok("compose", "-p", "single", "down", "-t", "0");
+      for (const name of ["one", "two", "three"]) {
+        docker.ok("network", "create", "--label", `of=${name}`, `net-${name}`);
+        docker.ok(
+          ...["run", "-d", "--init", "--name", name, "-l", `of=${name}`, "--network", `net-${name}`],
+          ...["-v", `data-${name}:/data`, "box", "sleep", "1000"],
+        );
+      }
+      docker.ok("tag", "box", "named:1");
+      const all = () => ({
+        containers: names(),
+        networks: docker.ok("network", "ls", "--format", "{{.Name}}").split("\n").filter(Boolean).sort(),
+        volumes: docker.ok("volume", "ls", "-q").split("\n").filter(Boolean).sort(),
+        images: docker
+          .ok("images", "--format", "{{.Repository}}:{{.Tag}}")
+          .split("\n")
+          .filter(Boolean)
+          .sort(),
+      });
+      type Kind = keyof ReturnType<typeof all>;
+      /** Runs a command, and expects that exactly the named objects are gone. */
+      const goes = (command: string, gone: Partial<Record<Kind, string[]>>) => {
+        const before = all();
+        docker.run(...command.split(" "));
+        const without = (kind: Kind) => before[kind].filter((name) => !gone[kind]?.includes(name));
+        expect([command, all()]).toEqual([
+          command,
+          {
+            containers: without("containers"),
+            networks: without("networks"),
+            volumes: without("volumes"),
+            images: without("images"),
+          },
+        ]);
+      };
+      goes("kill one", {});
+      goes("container prune -f --filter label=of=one", { containers: ["one"] });
+      goes("network rm net-one net-two", { networks: ["net-one"] }); // two uses the other
+      goes("volume rm data-one data-two", { volumes: ["data-one"] });
+      goes("rm two", {}); // it runs
+      goes("rm -fv two", { containers: ["two"] });
+      goes("network prune -f --filter label=of=two", { networks: ["net-two"] });
+      goes("volume prune -f", {}); // it has a name
+      goes("volume prune -af --filter label=of=two", {});
+      goes("volume rm data-two", { volumes: ["data-two"] });
+      goes("rmi named:1", { images: ["named:1"] });
+      goes("rmi box", {}); // containers use it
+      goes("image prune -f", {});
+      goes("builder prune -af", {});
+      goes("system prune -f --volumes --filter label=of=nothing", {});
+      goes("compose -p single down -v --remove-orphans", {});
+      goes("compose -p left stop -t 0", {});
+      goes("compose -p left rm -fsv", { containers: ["left-db-1", "left-web-1"] });
+      goes("compose -p right down -v -t 0", {
+        containers: ["right-db-1", "right-web-1"],
+        networks: ["right_default", "right_side"],
+        volumes: ["right_data"],
+      });
+      goes("stop -t 0 three", {});
+      goes("rm three", { containers: ["three"] });
+      docker.ok("network", "rm", "net-three");
+      docker.ok("volume", "rm", "data-three");
+    });
+
+    it("build uses the classic route by itself, since the plugin buildx is not installed", () => {
+      const context = join(empty, "context");
+      mkdirSync(context, { recursive: true });
+      writeFileSync(join(context, "Dockerfile"), "FROM box\nRUN echo made > /x\n");
+      const { code, err } = docker.run("build", "-t", "built", context);
+      expect([code, err]).toEqual([0, expect.stringContaining("DEPRECATED: The legacy builder")]);
+      expect(docker.ok("run", "--rm", "built", "cat", "/x")).toBe("made\n");
+      docker.ok("rmi", "built");
     });
 
     it("run creates a container that no stack changes or removes", async () => {

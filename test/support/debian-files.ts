@@ -1,6 +1,6 @@
 /**
- * Packages of Debian 13, unpacked into a folder that later runs use again. The host's apt is not changed: its configuration,
- * lists and cache for Debian 13 are in that folder. The packages come through the tests' proxy.
+ * Packages of a release of Debian, unpacked into a folder that later runs use again. The host's apt is not changed: its
+ * configuration, lists and cache for that release are in that folder. The packages come through the tests' proxy.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -15,14 +15,19 @@ const KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg";
 export type DebianFiles = { folder: string } | { missing: string };
 
 /** Unpacks packages, without those that they depend on; `proof` is one of their files. */
-export function debianFiles(name: string, packages: readonly string[], proof: string): DebianFiles {
+export function debianFiles(
+  name: string,
+  packages: readonly string[],
+  proof: string,
+  release: "bookworm" | "trixie" = "trixie",
+): DebianFiles {
   const folder = join(TEST_FILES, name);
   if (existsSync(join(folder, proof))) return { folder };
   try {
     mkdirSync(TEST_FILES, { recursive: true });
     const fresh = mkdtempSync(join(TEST_FILES, "part-"));
     try {
-      unpack(fresh, packages);
+      unpack(fresh, packages, release);
       renameSync(fresh, folder);
     } catch (error) {
       rmSync(fresh, { recursive: true, force: true });
@@ -35,14 +40,14 @@ export function debianFiles(name: string, packages: readonly string[], proof: st
   }
 }
 
-function unpack(folder: string, packages: readonly string[]): void {
+function unpack(folder: string, packages: readonly string[], release: string): void {
   const apt = join(folder, "apt");
   mkdirSync(join(apt, "lists", "partial"), { recursive: true });
   mkdirSync(join(apt, "archives", "partial"), { recursive: true });
   writeFileSync(join(apt, "status"), "");
   writeFileSync(
     join(apt, "sources.list"),
-    `deb [signed-by=${KEYS}] http://deb.debian.org/debian trixie main\n`,
+    `deb [signed-by=${KEYS}] http://deb.debian.org/debian ${release} main\n`,
   );
   const settings = {
     "Dir::Etc::sourcelist": join(apt, "sources.list"),

@@ -56,6 +56,12 @@ export class FakeRegistry {
     if (ofBlob) return this.#blob(call, answer, `${ofBlob} ${digest}`);
     const [, ofManifest = "", what = ""] = MANIFEST.exec(pathname) ?? [];
     if (ofManifest) return this.#manifest(call, answer, ofManifest, what, body);
+    if (pathname === "/v2/_catalog") {
+      const repositories = [...new Set([...this.#manifests.keys()].map((key) => key.split(" ")[0]))];
+      return void answer
+        .writeHead(200, { "content-type": "application/json" })
+        .end(JSON.stringify({ repositories }));
+    }
     answer.writeHead(pathname === "/v2/" ? 200 : 404).end("{}");
   }
 

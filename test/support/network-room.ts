@@ -1,8 +1,10 @@
 /** The network room on links and rules in memory: its modules are loaded with the doubles in the place of the kernel. */
+
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
+import { NO_NETWORK_SETTINGS } from "../../src/core/network-settings.ts";
 import type { ContainerEndpoint, NetworkManager } from "../../src/network/network-manager.ts";
 import { FakeNetworkHost } from "./fake-links.ts";
 import { FakeNftables } from "./fake-nftables.ts";
@@ -95,7 +97,7 @@ export async function loadNetworkRoom(): Promise<NetworkRoom> {
         store,
         { endpoints: () => containers, balancedPorts: () => [], publishedPorts: () => [] },
         (text) => warnings.push(text),
-        () => ({ mayRouteOthers }),
+        () => ({ mayRouteOthers, network: NO_NETWORK_SETTINGS }),
       );
       return { networks, containers, warnings };
     },

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { type Add, claimOptions, collect, secondsOption, whole } from "./add.ts";
 import { detachKeysOption, runOptions } from "./run-options.ts";
+import { addImageOptions } from "./single-containers.ts";
 
 /** docker compose accepts it in upper and lower case. */
 const noTty = (c: Command) =>
@@ -26,31 +27,41 @@ export function addContainerCommands(add: Add): void {
     async () => (await import("../commands/containers/exec.ts")).exec,
   );
   add(
-    "run <service> [command...]",
-    "run a one-off command in a new container of a service",
+    "run <service-or-image> [command...]",
+    "run a one-off command in a new container of a service, or of an image that is not a service",
     (c) =>
-      claimOptions(runOptions(noTty(c)))
-        .option("-i, --interactive", "keep input open (the default)")
-        .option("-t, --tty", "allocate a terminal (the default if the command runs on one)")
-        .option("-d, --detach", "run in the background")
-        .option("-P, --service-ports", "publish the service's ports")
-        .option("--use-aliases", "use the service's names on its networks")
-        .option("--env-from-file <file>", "read environment variables from a file, can be repeated", collect)
-        .option("--build", "build the service's image first, even if it is current")
-        .addOption(
-          new Option("--pull <policy>", "override pull_policy of the service").choices([
-            "always",
-            "missing",
-            "never",
-          ]),
-        )
-        .option("-q, --quiet", "hide progress")
-        .option("--quiet-build", "hide the progress of builds")
-        .option("--quiet-pull", "hide the progress of pulls")
-        .option("--remove-orphans", "remove containers of services that are not in the file")
-        .option("--no-deps", "do not start the service's dependencies")
-        .option(...detachKeysOption),
-    async () => (await import("../commands/containers/run.ts")).run,
+      addImageOptions(
+        claimOptions(runOptions(noTty(c)))
+          .option("-i, --interactive", "keep input open (the default)")
+          .option("-t, --tty", "allocate a terminal (the default if the command runs on one)")
+          .option("-d, --detach", "run in the background")
+          .option("-P, --service-ports", "publish the service's ports")
+          .option("--use-aliases", "use the service's names on its networks")
+          .option(
+            "--env-from-file <file>",
+            "read environment variables from a file, can be repeated",
+            collect,
+          )
+          .option("--build", "build the service's image first, even if it is current")
+          .addOption(
+            new Option("--pull <policy>", "override pull_policy of the service").choices([
+              "always",
+              "missing",
+              "never",
+            ]),
+          )
+          .option("-q, --quiet", "hide progress")
+          .option("--quiet-build", "hide the progress of builds")
+          .option("--quiet-pull", "hide the progress of pulls")
+          .option("--remove-orphans", "remove containers of services that are not in the file")
+          .option("--no-deps", "do not start the service's dependencies")
+          .option(...detachKeysOption)
+          .addHelpText(
+            "after",
+            "\nWith an image, the other options of bay container run can be used too: bay container run --help.",
+          ),
+      ),
+    async () => (await import("../commands/containers/run-either.ts")).runEither,
   );
   const lifecycle = async () => await import("../commands/containers/lifecycle.ts");
   add(

@@ -23,12 +23,14 @@ export function addHostCommands(add: Add): void {
     async () => (await import("../commands/system/explain.ts")).explain,
   );
   add(
-    "daemon <what>",
+    "daemon [what]",
     "manage bayd: run, install (as a systemd unit), uninstall, stop, reload, status",
     (c) =>
       c
         .option("--no-repair", "run, install: do not repair drift")
         .option("--group <name>", "run, install: let this group use the socket")
+        .option("--validate", "check daemon.json, without starting bayd")
+        .option("--config-file <file>", "with --validate: check this file")
         .option("--print", "install: only show the units")
         .option("--with-containers", "stop: stop the containers first, in the order of their dependencies"),
     async () => (await import("../commands/system/daemon.ts")).daemon,

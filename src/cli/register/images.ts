@@ -1,6 +1,7 @@
 /** Commands on images and registries. Each loads its code when it is called. */
 import { type Command, Option } from "commander";
 import { type Add, collect, formatOption, pruneFilter, refuse, tableOrJson, whole } from "./add.ts";
+import { addContainerVerbs } from "./container-verbs.ts";
 import { addSingleContainerCommands } from "./single-containers.ts";
 
 const CHANGE = 'apply a Dockerfile instruction to the image\'s config, can be repeated: CMD ["serve"]';
@@ -82,9 +83,10 @@ export function addImageCommands(
 
   const container = group(
     "container",
-    "run containers without a stack, and manage one by service, name or ID: run, create, rename, commit, cp, diff, export",
+    "manage containers of any stack or of none by name or ID, with docker's commands and options",
   );
   addSingleContainerCommands(container);
+  addContainerVerbs(container);
   container(
     "commit <container> [image]",
     "create an image from a container",

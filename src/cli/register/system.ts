@@ -1,6 +1,7 @@
 /** Groups of commands on objects of this host, of any stack: system, builder, volume, network. */
 import type { Command } from "commander";
 import { type Add, formatOption, pruneFilter, tableOrJson } from "./add.ts";
+import { addNetworkVerbs, addVolumeVerbs } from "./create-objects.ts";
 
 const prune = (c: Command) => c.option("-f, --force", "do not ask for confirmation").addOption(pruneFilter());
 const nothing = (c: Command) => c;
@@ -37,7 +38,8 @@ export function addSystemCommands(group: (name: string, description: string) => 
     async () => (await import("../commands/system/disk.ts")).pruneBuilds,
   );
 
-  const volume = group("volume", "manage volumes: ls, inspect, backup, restore, rm, prune");
+  const volume = group("volume", "manage volumes: ls, create, inspect, backup, restore, rm, prune");
+  addVolumeVerbs(volume);
   volume(
     "ls",
     "list volumes",
@@ -82,7 +84,8 @@ export function addSystemCommands(group: (name: string, description: string) => 
     async () => (await import("../commands/system/disk.ts")).pruneVolumes,
   );
 
-  const network = group("network", "manage networks: ls, inspect, rm, prune");
+  const network = group("network", "manage networks: ls, create, connect, disconnect, inspect, rm, prune");
+  addNetworkVerbs(network);
   network(
     "ls",
     "list networks",

@@ -29,6 +29,12 @@ export class RunningExecs {
     return this.#all.get(id.slice(0, 16));
   }
 
+  /** The IDs of the commands that run in a container. */
+  idsOf(container: string): string[] {
+    const all = [...this.#all.values()].filter((exec) => exec.running && exec.container.id === container);
+    return all.map(({ id }) => id);
+  }
+
   /** Called when a shim announces an end. Returns false if the token belongs to no exec. */
   ended(token: string): boolean {
     const exec = this.#all.get(token);

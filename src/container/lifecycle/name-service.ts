@@ -1,5 +1,5 @@
 /** DNS for containers: the names that each one can resolve, and when an answer last contained an address. */
-import { addressesOf, type DnsSockets, hostNameServers } from "../../network/index.ts";
+import { addressesOf, type DnsSockets } from "../../network/index.ts";
 import type { Host } from "../model/host.ts";
 import { nameView, type RemoteNames } from "../model/names.ts";
 import type { ContainerRecord } from "../model/record.ts";
@@ -28,7 +28,7 @@ export class NameService {
     );
     const upstreams = () => {
       const isInternal = record.endpoints.every(({ network }) => networks.get(network)?.config.internal);
-      return isInternal ? [] : record.config.dns.length > 0 ? record.config.dns : hostNameServers();
+      return isInternal ? [] : record.config.dns.length > 0 ? record.config.dns : networks.nameServers();
     };
     networks.endpoints.serveDns(record.id, view, upstreams, options);
   }

@@ -7,7 +7,6 @@ import { randomBytes } from "node:crypto";
 import {
   type ContainerEndpoint,
   type Endpoint,
-  hostNameServers,
   type NetworkManager,
   ownBridge,
 } from "../../network/index.ts";
@@ -52,7 +51,7 @@ export class TaskNetworks {
     this.#all.add(slot);
     try {
       const namespace = this.networks.endpoints.setUp(id, [endpoint]);
-      this.networks.endpoints.serveDns(id, NO_NAMES, hostNameServers, { isFresh: true });
+      this.networks.endpoints.serveDns(id, NO_NAMES, () => this.networks.nameServers(), { isFresh: true });
       return { id, endpoint, namespace };
     } catch (error) {
       this.#all.delete(slot);

@@ -22,7 +22,7 @@ import {
   type SpecMount,
   signalProcess,
 } from "../../linux/index.ts";
-import { DNS_ADDRESS, hostNameServers } from "../../network/index.ts";
+import { DNS_ADDRESS } from "../../network/index.ts";
 import type { ContainerConfig } from "../model/config.ts";
 import type { Host } from "../model/host.ts";
 import { withDefaults } from "../model/limits.ts";
@@ -189,7 +189,7 @@ export class Task {
       }),
       hostname: `${config.hostname}\n`,
       "resolv.conf": resolvFile({
-        servers: endpoint ? [DNS_ADDRESS] : hostNameServers(),
+        servers: endpoint ? [DNS_ADDRESS] : host.networks.nameServers(),
         search: searchDomains(readFileSync("/etc/resolv.conf", "utf8")),
         options: [],
       }),

@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import type { ContainerRecord } from "./record.ts";
 
 export interface BayEvent {
-  type: "container" | "network" | "volume" | "image" | "daemon";
+  type: "container" | "network" | "volume" | "image" | "builder" | "daemon";
   action: string;
   id: string;
   attributes: Record<string, string>;

@@ -19,7 +19,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { BayError, hasCode } from "../../core/errors.ts";
-import { addressesOf, DNS_ADDRESS, hostNameServers } from "../../network/index.ts";
+import { addressesOf, DNS_ADDRESS } from "../../network/index.ts";
 import type { Host } from "../model/host.ts";
 import { containerDirectory, runDirectory } from "../model/paths.ts";
 import type { ContainerRecord } from "../model/record.ts";
@@ -111,6 +111,8 @@ function openOwn(file: string, target: string): number {
 const NAMES = ["hosts", "hostname", "resolv.conf"] as const;
 
 function etcTexts(host: Host, { config, endpoints }: ContainerRecord): EtcTexts {
+  const { network: defaults } = host.settings;
+  const options = config.dnsOptions.length > 0 ? config.dnsOptions : defaults.dnsOptions;
   const isBridged = endpoints.length > 0;
   const gateway = isBridged ? host.networks.get(endpoints[0]!.network)?.gateway : undefined;
   return {
@@ -123,15 +125,17 @@ function etcTexts(host: Host, { config, endpoints }: ContainerRecord): EtcTexts 
     }),
     hostname: `${config.hostname}\n`,
     "resolv.conf": resolvFile({
-      servers: isBridged ? [DNS_ADDRESS] : config.dns.length > 0 ? config.dns : hostNameServers(),
+      servers: isBridged ? [DNS_ADDRESS] : config.dns.length > 0 ? config.dns : host.networks.nameServers(),
       search:
         config.dnsSearch.length > 0
           ? config.dnsSearch
-          : searchDomains(readFileSync("/etc/resolv.conf", "utf8")),
+          : defaults.dnsSearch.length > 0
+            ? defaults.dnsSearch
+            : searchDomains(readFileSync("/etc/resolv.conf", "utf8")),
       options:
-        isBridged && !config.dnsOptions.some((option) => option.startsWith("ndots"))
-          ? ["ndots:0", ...config.dnsOptions]
-          : config.dnsOptions,
+        isBridged && !options.some((option) => option.startsWith("ndots"))
+          ? ["ndots:0", ...options]
+          : options,
     }),
   };
 }

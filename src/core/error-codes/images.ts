@@ -215,7 +215,7 @@ export const IMAGES = {
   },
   REGISTRY_AUTH: {
     exit: 1,
-    http: 500,
+    http: 401,
     meaning: "The registry or its token server refused the credentials.",
     causes: "The login is missing or has expired, or the token endpoint is not trusted.",
     fix: "Log in with bay login REGISTRY.",

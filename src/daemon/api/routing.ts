@@ -1,4 +1,5 @@
 /** Finds the route of a request by its path and query, and answers requests that bay does not support. */
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { BayError } from "../../core/errors.ts";
 import type { Route } from "./http.ts";
@@ -9,6 +10,7 @@ export const MIN_API_VERSION = "1.24";
 
 /** A call that takes the connection over; it owns the socket then. */
 export interface Hijack {
+  request: IncomingMessage;
   socket: Duplex;
   upgraded: boolean;
   parts: string[];
@@ -80,16 +82,16 @@ const SWARM = /^\/(swarm|nodes|services|tasks|secrets|configs)(\/|$)/;
 /** Why bay does not serve a route of Docker. Docker's clients show only the message, so that it contains the reason. */
 const REASONS: readonly (readonly [route: RegExp, reason: string])[] = [
   [/^\w+ \/(session|grpc)$/, "builds with BuildKit sessions are not supported; use bay image build"],
-  [/^POST \/auth$/, "bay does not keep credentials in bayd; use bay login"],
   [/^\w+ \/swarm(\/|$)/, "bay does not support swarm mode"],
   [/^\w+ \/plugins(\/|$)/, "bay does not support plugins"],
-  [/^\w+ \/distribution\//, "use bay pull to get an image from its registry"],
   [/^\w+ \/containers\/[^/]+\/checkpoints(\/|$)/, "bay does not support checkpoints"],
 ];
 
 /** The error for a path that bay does not serve. */
 export function noRoute(method: string, path: string): BayError {
-  if (SWARM.test(path) && !/^\/swarm\/(init|join)$/.test(path))
+  // volumes of a cluster are updated by a swarm's manager
+  const isOfSwarm = SWARM.test(path) || (method === "PUT" && /^\/volumes\/[^/]+$/.test(path));
+  if (isOfSwarm && !/^\/swarm\/(init|join)$/.test(path))
     return new BayError(
       "NO_SWARM",
       'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
@@ -115,9 +117,9 @@ export class RouteTable {
     throw noRoute(method, path);
   }
 
-  findHijack(path: string) {
+  findHijack(method: string | undefined, path: string) {
     for (const { name, path: pattern, take } of this.hijacks) {
-      const match = pattern.exec(path);
+      const match = name.startsWith(`${method} `) ? pattern.exec(path) : null;
       if (!match) continue;
       const parts = partsOf(match);
       return { name, take: (call: Omit<Hijack, "parts">) => take({ ...call, parts }) };

@@ -32,6 +32,7 @@ import { execRoutes } from "./engine/exec.ts";
 import { imageTransferRoutes } from "./engine/image-transfer.ts";
 import { imageRoutes } from "./engine/images.ts";
 import { checkQuery } from "./engine/parameters.ts";
+import { registryRoutes } from "./engine/registry.ts";
 import { streamRoutes } from "./engine/streams.ts";
 import { systemRoutes } from "./engine/system.ts";
 import { guarded } from "./guard.ts";
@@ -66,6 +67,7 @@ export function routesOf(services: Services): { routes: Route[]; hijacks: Hijack
     ...systemRoutes(services),
     ...imageTransferRoutes(services),
     ...imageRoutes(services),
+    ...registryRoutes(),
     ...diskRoutes(services),
     ...engineBuildRoutes(services),
     ...buildCacheRoutes(services),
@@ -122,14 +124,14 @@ function serve(
     checkPeer(request);
     if (await elsewhere.serve(request, response)) return;
     const { path, query } = locate(request.url ?? "");
-    const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
+    const hijacked = table.findHijack(request.method, path);
     if (hijacked) {
       checkQuery(hijacked.name, query);
       const body = await readBody(request);
       // another pipelined request has its response on the same connection
       if (openOn(request.socket) > 1) request.socket.destroy();
       if (request.socket.destroyed) return;
-      return await hijacked.take({ socket: request.socket, upgraded: false, query, body });
+      return await hijacked.take({ request, socket: request.socket, upgraded: false, query, body });
     }
     const { route, parts } = table.find(request.method ?? "", path);
     checkQuery(route.name, query);
@@ -212,12 +214,12 @@ function upgrade(
       return await elsewhere.serveUpgrade(request, { socket, body });
     }
     const { path, query } = locate(request.url ?? "");
-    const hijacked = request.method === "POST" ? table.findHijack(path) : undefined;
+    const hijacked = table.findHijack(request.method, path);
     if (!hijacked) throw noRoute(request.method ?? "", path);
     checkQuery(hijacked.name, query);
     const body = await readUpgradeBody(request, socket, head);
     if (socket.destroyed) return;
-    await hijacked.take({ socket, upgraded: true, query, body });
+    await hijacked.take({ request, socket, upgraded: true, query, body });
   });
 }
 

@@ -1,4 +1,5 @@
 /** bayd's current settings: read at the start, and again on SIGHUP or `bay daemon reload`. */
+import { hostname } from "node:os";
 import type { ContainerManager } from "../../container/index.ts";
 import {
   type DaemonSettings,
@@ -42,6 +43,7 @@ export async function reloadSettings(manager: ContainerManager, listeners: Liste
   const [before, after] = [shownSettings(manager.settings), shownSettings(settings)];
   manager.settings = settings;
   applyBounds(settings);
+  manager.events.publish("daemon", "reload", manager.roots.tag, { name: hostname() });
   const changes = [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) =>
     before[key] === after[key] ? [] : [{ key, from: before[key] ?? "not set", to: after[key] ?? "not set" }],
   );

@@ -23,7 +23,8 @@ const SCHEMA_1 = [
   "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 const ACCEPT = [MEDIA.index, MEDIA.manifest, MEDIA.dockerList, MEDIA.dockerManifest].join(", ");
-const MAX_CONFIG = LIMITS.image.config;
+/** The most bytes of an image config. */
+export const MAX_CONFIG = LIMITS.image.config;
 
 export const sha256 = (bytes: Buffer): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 

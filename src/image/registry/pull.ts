@@ -81,7 +81,7 @@ export async function resolveDigest(
 }
 
 /** Tries the mirrors first, then the registry itself. */
-async function atFirstEndpoint<T>(
+export async function atFirstEndpoint<T>(
   request: Pick<PullRequest, "reference" | "credentialsOf" | "signal">,
   action: (client: RegistryClient) => Promise<T>,
 ): Promise<T> {

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { z } from "zod";
-import { configFolder } from "../../core/daemon-settings.ts";
+import { configFolder, readDaemonSettings } from "../../core/daemon-settings.ts";
 import { BayError, messageOf } from "../../core/errors.ts";
 
 const settingsSchema = z.strictObject({
@@ -26,8 +26,18 @@ export interface Certificates {
 
 const SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 
-/** Throws BAD_REGISTRIES, naming the file and the error in it. */
+/** Those of registries.json and of daemon.json. Throws BAD_REGISTRIES and BAD_SETTINGS, naming the file and the error in it. */
 export function readSettings(folder = configFolder()): RegistrySettings {
+  const { mirrors, insecure } = readDaemonSettings(folder).registries;
+  const own = readRegistries(folder);
+  const ofHub = [...(own.mirrors["docker.io"] ?? []), ...mirrors];
+  return {
+    mirrors: ofHub.length > 0 ? { ...own.mirrors, "docker.io": ofHub } : own.mirrors,
+    insecure: [...own.insecure, ...insecure],
+  };
+}
+
+function readRegistries(folder: string): RegistrySettings {
   const file = join(folder, "registries.json");
   if (!existsSync(file)) return { mirrors: {}, insecure: [] };
   let json: unknown;

@@ -14,20 +14,34 @@ import {
   type Version,
   versionOf,
 } from "../../core/ip.ts";
+import type { AddressPool } from "../../core/network-settings.ts";
 import { type NetworkRecord, type NetworkSubnet, subnetsOf } from "../model/network.ts";
 
 /** Docker's own default pools: 172.17 to 172.31 as /16, then 192.168 as /20. */
-function* pools(): Generator<Subnet> {
+function* builtIn(): Generator<Subnet> {
   for (let second = 18; second <= 31; second++) yield parseSubnet(`172.${second}.0.0/16`);
   for (let third = 0; third < 256; third += 16) yield parseSubnet(`192.168.${third}.0/20`);
   for (let second = 64; second < 128; second++) yield parseSubnet(`10.${second}.0.0/16`);
 }
 
-/** Returns the first pool that does not overlap a used subnet. Throws NO_SUBNET. */
-export function chooseSubnet(used: readonly Subnet[]): Subnet {
-  for (const pool of pools()) if (!used.some((subnet) => overlaps(subnet, pool))) return pool;
+/** The subnets of the pools of daemon.json. */
+function* partsOf(pools: readonly AddressPool[]): Generator<Subnet> {
+  for (const { base, size: prefix } of pools) {
+    const block = parseSubnet(base);
+    const step = 1n << BigInt(32 - prefix);
+    for (let at = block.address; at < block.address + size(block); at += step)
+      yield { ...block, address: at, prefix };
+  }
+}
+
+/** Returns the first subnet of the pools that does not overlap a used one. Throws NO_SUBNET. */
+export function chooseSubnet(used: readonly Subnet[], pools?: readonly AddressPool[]): Subnet {
+  for (const subnet of pools ? partsOf(pools) : builtIn())
+    if (!used.some((other) => overlaps(other, subnet))) return subnet;
   throw new BayError("NO_SUBNET", "no free IPv4 subnet for another network", {
-    hint: "remove unused stacks, or give the network a subnet under ipam",
+    hint: pools
+      ? "add a pool to default-address-pools in daemon.json, or give the network a subnet under ipam"
+      : "remove unused stacks, or give the network a subnet under ipam",
   });
 }
 

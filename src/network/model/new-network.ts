@@ -11,6 +11,7 @@ import {
   toNumber,
   versionOf,
 } from "../../core/ip.ts";
+import type { AddressPool } from "../../core/network-settings.ts";
 import { chooseSubnet, chooseSubnet6 } from "../addresses/address-pool.ts";
 import { withLinks } from "../drivers/bridge.ts";
 import { sliceOf } from "../overlay/slices.ts";
@@ -34,6 +35,7 @@ export function newNetworkRecord(
   all: readonly NetworkRecord[],
   old?: NetworkRecord,
   self?: UnderlayHost,
+  pools?: readonly AddressPool[],
 ): NetworkRecord {
   const id = isPredefined(config.name) ? predefinedId(tag, config.name) : randomBytes(32).toString("hex");
   const slot = config.overlay && slotOf(config, self);
@@ -46,7 +48,7 @@ export function newNetworkRecord(
     return { subnet: text, ...sliceOf(text, slot), ...(given.reserved ? { reserved: given.reserved } : {}) };
   };
   const { subnet, gateway, range } = wanted(config, () =>
-    old ? parseSubnet(old.subnet) : chooseSubnet([...used, ...hostSubnets()]),
+    old ? parseSubnet(old.subnet) : chooseSubnet([...used, ...hostSubnets()], pools),
   );
   const further = (config.further ?? []).map((given) => wanted(given, chooseSubnet6));
   if (config.ipv6 && slot === undefined && !further.some((each) => versionOf(each.subnet) === 6))

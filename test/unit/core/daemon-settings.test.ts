@@ -33,7 +33,43 @@ describe("daemon.json", () => {
     });
   });
 
+  it("has Docker's keys of networks and registries", () => {
+    const pools = '[{"base": "10.200.0.0/16", "size": 24}]';
+    expect(
+      read(
+        `{"bip": "172.30.5.1/24", "default-address-pools": ${pools}, "dns": ["10.0.0.2"], "dns-search": ["lan"], "dns-opts": ["ndots:2"], "live-restore": true, "registry-mirrors": ["https://mirror.lan"], "insecure-registries": ["registry.lan:5000"]}`,
+      ),
+    ).toMatchObject({
+      network: {
+        bridge: { subnet: "172.30.5.0/24", gateway: "172.30.5.1" },
+        pools: [{ base: "10.200.0.0/16", size: 24 }],
+        dns: ["10.0.0.2"],
+        dnsSearch: ["lan"],
+        dnsOptions: ["ndots:2"],
+      },
+      registries: { mirrors: ["https://mirror.lan"], insecure: ["registry.lan:5000"] },
+    });
+  });
+
+  it("says why a key of Docker's is not supported, and names all wrong keys", () => {
+    expect(() => read('{"userns-remap": "x", "data-root": "/x", "nosuch": 1}')).toThrowError(
+      /userns-remap is not supported: bay does not map users; data-root is not supported: .*; unknown key nosuch/,
+    );
+  });
+
   it.each([
+    '{"bip": "172.30.5.0/24"}',
+    '{"bip": "172.30.5.255/24"}',
+    '{"bip": "172.30.5.1"}',
+    '{"bip": "fd00::1/64"}',
+    '{"default-address-pools": [{"base": "10.0.0.0/16", "size": 8}]}',
+    '{"default-address-pools": [{"base": "10.0.0.1/16", "size": 24}]}',
+    '{"default-address-pools": [{"base": "fd00::/48", "size": 64}]}',
+    '{"default-address-pools": []}',
+    '{"dns": ["name"]}',
+    '{"live-restore": false}',
+    '{"insecure-registries": ["10.0.0.0/8"]}',
+    '{"registry-mirrors": ["mirror"]}',
     '{"proc": "limit"}',
     '{"lxcfs": "lxcfs"}',
     '{"max-layers": 1}',

@@ -77,6 +77,27 @@ export interface ContainerOptions {
   logDriver?: string;
   logOpt?: string[];
   annotation?: string[];
+  quiet?: boolean;
+  labelFile?: string[];
+  net?: string[];
+  netAlias?: string[];
+  dnsOpt?: string[];
+  attach?: string[];
+  sigProxy?: string;
+  volumeDriver?: string;
+  userns?: string;
+  runtime?: string;
+  memorySwappiness?: string;
+  oomKillDisable?: boolean;
+  cpuPeriod?: number;
+  cpuQuota?: number;
+  blkioWeight?: number;
+  blkioWeightDevice?: string[];
+  deviceReadBps?: string[];
+  deviceWriteBps?: string[];
+  deviceReadIops?: string[];
+  deviceWriteIops?: string[];
+  healthStartInterval?: string;
 }
 
 /** Bytes of a size such as 64m; -1 for no limit. Throws BAD_OPTION. */
@@ -114,7 +135,7 @@ export async function containerRequest(
     Cmd: command.length > 0 ? command : undefined,
     Entrypoint: options.entrypoint === undefined ? undefined : [options.entrypoint],
     Env: [...variablesOf(options.envFile), ...withValues(options.env)],
-    Labels: namedValues("--label", options.label),
+    Labels: namedValues("--label", [...linesOf("--label-file", options.labelFile), ...(options.label ?? [])]),
     User: options.user,
     WorkingDir: options.workdir,
     Hostname: options.hostname,
@@ -145,13 +166,29 @@ export async function containerRequest(
       ExtraHosts: options.addHost,
       Dns: options.dns,
       DnsSearch: options.dnsSearch,
-      DnsOptions: options.dnsOption,
+      DnsOptions: joined(options.dnsOption, options.dnsOpt),
       RestartPolicy: restartOf(options.restart),
       Memory: bytes("--memory", options.memory),
       MemoryReservation: bytes("--memory-reservation", options.memoryReservation),
       MemorySwap: bytes("--memory-swap", options.memorySwap),
       NanoCpus: options.cpus === undefined ? undefined : Math.round(number("--cpus", options.cpus) * 1e9),
       CpuShares: options.cpuShares,
+      CpuPeriod: options.cpuPeriod,
+      CpuQuota: options.cpuQuota,
+      MemorySwappiness:
+        options.memorySwappiness === undefined
+          ? undefined
+          : number("--memory-swappiness", options.memorySwappiness),
+      OomKillDisable: options.oomKillDisable,
+      BlkioWeight: options.blkioWeight,
+      BlkioWeightDevice: weightsOf(options.blkioWeightDevice),
+      BlkioDeviceReadBps: ratesOf("--device-read-bps", options.deviceReadBps, bytes),
+      BlkioDeviceWriteBps: ratesOf("--device-write-bps", options.deviceWriteBps, bytes),
+      BlkioDeviceReadIOps: ratesOf("--device-read-iops", options.deviceReadIops),
+      BlkioDeviceWriteIOps: ratesOf("--device-write-iops", options.deviceWriteIops),
+      VolumeDriver: options.volumeDriver,
+      UsernsMode: options.userns,
+      Runtime: options.runtime,
       CpusetCpus: options.cpusetCpus,
       PidsLimit: options.pidsLimit === undefined ? undefined : number("--pids-limit", options.pidsLimit),
       ShmSize: bytes("--shm-size", options.shmSize),
@@ -191,6 +228,18 @@ export async function containerRequest(
   };
 }
 
+/** The body of an update: the options that are given. Throws BAD_OPTION. */
+export async function updateRequest(options: ContainerOptions): Promise<Record<string, unknown>> {
+  const { HostConfig: host } = (await containerRequest("", [], options, false)) as {
+    HostConfig: Record<string, unknown>;
+  };
+  const keys = [
+    ...["Memory", "MemoryReservation", "MemorySwap", "NanoCpus", "CpuShares", "CpuPeriod", "CpuQuota"],
+    ...["CpusetCpus", "PidsLimit", "RestartPolicy"],
+  ];
+  return Object.fromEntries(keys.map((key) => [key, host[key]]));
+}
+
 const bad = (option: string, expected: string, got: string) =>
   new BayError("BAD_OPTION", `${option}: expected ${expected}, got ${JSON.stringify(got)}`);
 
@@ -201,13 +250,40 @@ function number(option: string, text: string): number {
 }
 
 /** As docker run reads them: NAME=VALUE without quotes, NAME for a value of this environment, # before a comment. */
-function variablesOf(files: readonly string[] = []): string[] {
+const variablesOf = (files?: readonly string[]): string[] => withValues(linesOf("--env-file", files));
+
+/** The lines of files without comments and empty ones. Throws NO_FILE. */
+function linesOf(option: string, files: readonly string[] = []): string[] {
   return files.flatMap((file) => {
-    if (!existsSync(file)) throw new BayError("NO_FILE", `--env-file: ${file} does not exist`);
+    if (!existsSync(file)) throw new BayError("NO_FILE", `${option}: ${file} does not exist`);
     const lines = readFileSync(file, "utf8").split(/\r?\n/);
-    return withValues(
-      lines.map((line) => line.trimStart()).filter((line) => line !== "" && !line.startsWith("#")),
-    );
+    return lines.map((line) => line.trimStart()).filter((line) => line !== "" && !line.startsWith("#"));
+  });
+}
+
+/** The values of an option and of its other name; undefined if neither is given. */
+const joined = (...lists: (readonly string[] | undefined)[]): string[] | undefined =>
+  lists.some((list) => list !== undefined) ? lists.flatMap((list) => list ?? []) : undefined;
+
+/** `/dev/sda:100`. Throws BAD_OPTION. */
+function weightsOf(texts: readonly string[] = []): { Path: string; Weight: number }[] {
+  return texts.map((text) => {
+    const [, Path, weight] = /^(\/.+):(\d+)$/.exec(text) ?? [];
+    if (Path === undefined) throw bad("--blkio-weight-device", "DEVICE:WEIGHT", text);
+    return { Path, Weight: Number(weight) };
+  });
+}
+
+/** `/dev/sda:1mb`, or operations per second without `bytes`. Throws BAD_OPTION. */
+function ratesOf(
+  option: string,
+  texts: readonly string[] = [],
+  bytes: Bytes = (name, text) => number(name, text ?? ""),
+): { Path: string; Rate: number | undefined }[] {
+  return texts.map((text) => {
+    const [, Path, rate] = /^(\/.+):([^:]+)$/.exec(text) ?? [];
+    if (Path === undefined) throw bad(option, "DEVICE:RATE", text);
+    return { Path, Rate: bytes(option, rate) };
   });
 }
 
@@ -296,6 +372,7 @@ function healthOf(options: ContainerOptions): Record<string, unknown> | undefine
     Interval: time("--health-interval", options.healthInterval),
     Timeout: time("--health-timeout", options.healthTimeout),
     StartPeriod: time("--health-start-period", options.healthStartPeriod),
+    StartInterval: time("--health-start-interval", options.healthStartInterval),
     Retries: options.healthRetries,
   };
   return Object.values(health).some((value) => value !== undefined) ? health : undefined;
@@ -305,7 +382,7 @@ const isShared = (mode: string) => ["host", "none"].includes(mode) || mode.start
 
 /** `NETWORK`, or `name=NETWORK,alias=NAME,ip=ADDRESS`. The other options of networks belong to the first one. Throws BAD_OPTION. */
 function networksOf(options: ContainerOptions): { name: string; settings: Record<string, unknown> }[] {
-  const given = (options.network ?? []).map((text) => {
+  const given = (joined(options.network, options.net) ?? []).map((text) => {
     if (!text.includes("=")) return { name: text, settings: {} as Record<string, unknown> };
     let name = "";
     const settings: Record<string, unknown> = {};
@@ -324,7 +401,8 @@ function networksOf(options: ContainerOptions): { name: string; settings: Record
     if (name === "") throw bad("--network", "name=NETWORK", text);
     return { name, settings: { ...settings, IPAMConfig: ipam, Aliases: aliases } };
   });
-  const { networkAlias, ip, ip6, macAddress } = options;
+  const { ip, ip6, macAddress } = options;
+  const networkAlias = joined(options.networkAlias, options.netAlias);
   if (!networkAlias && !ip && !ip6 && !macAddress) return given;
   const [first = { name: "default", settings: {} }, ...others] = given;
   const settings = {

@@ -25,6 +25,10 @@ export async function runContainer(
   const tty = options.tty ?? false;
   if (tty && options.interactive && !options.detach && !process.stdin.isTTY)
     throw new BayError("BAD_OPTION", "--tty: the input is not a terminal");
+  const streams = options.attach?.map((stream) => stream.toLowerCase());
+  const wrong = streams?.find((stream) => !["stdin", "stdout", "stderr"].includes(stream));
+  if (wrong !== undefined)
+    throw new BayError("BAD_OPTION", `--attach: expected stdin, stdout or stderr, got ${wrong}`);
   const client = await context.daemon();
   const id = await create(client, image!, command, options, tty);
   try {
@@ -35,7 +39,13 @@ export async function runContainer(
     }
     const { startAttached } = await import("./start-attached.ts");
     const stdin = options.interactive ?? false;
-    return await startAttached(client, id, { tty, stdin, detachKeys: options.detachKeys });
+    return await startAttached(client, id, {
+      tty,
+      stdin: stdin && (streams === undefined || streams.includes("stdin")),
+      detachKeys: options.detachKeys,
+      ...(streams ? { outputs: streams } : {}),
+      signals: options.sigProxy !== "false",
+    });
   } catch (error) {
     // a container that could not be started has no end after which bayd removes it
     if (options.rm) await client.json("DELETE", `/containers/${id}?v=1`).catch(() => {});
@@ -70,9 +80,9 @@ async function create(
   return Id;
 }
 
-async function pull(client: Client, image: string, { platform }: ContainerOptions): Promise<void> {
+async function pull(client: Client, image: string, { platform, quiet }: ContainerOptions): Promise<void> {
   const { pullMissing } = await import("../images/registry.ts");
-  await pullMissing(client, image, platform);
+  await pullMissing(client, image, platform, quiet ?? false);
 }
 
 /** `bay container rename`. */

@@ -12,7 +12,7 @@ import { needsTerminal, terminalSize } from "../../ui/terminal.ts";
 import { type ClaimOptions, claimOf, sendUp } from "../stack/send-up.ts";
 import { startAttached } from "./start-attached.ts";
 
-interface RunOptions extends ClaimOptions {
+export interface RunOptions extends ClaimOptions {
   rm?: boolean;
   detach?: boolean;
   tty?: boolean;

@@ -7,13 +7,17 @@ export interface AttachOptions {
   tty: boolean;
   stdin: boolean;
   detachKeys: string | undefined;
+  /** Which of stdout and stderr are shown; both if absent. */
+  outputs?: readonly string[];
+  /** Whether signals are passed to the container; true if absent. */
+  signals?: boolean;
 }
 
 /** Starts a created container. Returns its exit code, or 0 if the user has detached and it keeps running. */
 export async function startAttached(
   client: Client,
   id: string,
-  { tty, stdin, detachKeys }: AttachOptions,
+  { tty, stdin, detachKeys, outputs = ["stdout", "stderr"], signals: isProxy = true }: AttachOptions,
 ): Promise<number> {
   let socket: Duplex | undefined;
   let body: Readable | undefined;
@@ -23,12 +27,13 @@ export async function startAttached(
     if (signals > 2) process.exit(130); // a command that ignores signals is left running, as docker compose does
     client.json("POST", `/containers/${id}/kill?signal=${signal}`).catch(() => {});
   };
-  process.on("SIGINT", pass);
-  process.on("SIGTERM", pass);
+  if (isProxy) process.on("SIGINT", pass);
+  if (isProxy) process.on("SIGTERM", pass);
   try {
+    const shown = ["stdout", "stderr"].map((name) => `${name}=${outputs.includes(name) ? 1 : 0}`).join("&");
     const keys = encodeURIComponent(detachKeys ?? "");
     socket = await client.upgrade(
-      `/containers/${id}/attach?stream=1&stdout=1&stderr=1&stdin=${stdin ? 1 : 0}&detachKeys=${keys}`,
+      `/containers/${id}/attach?stream=1&${shown}&stdin=${stdin ? 1 : 0}&detachKeys=${keys}`,
     );
     const session = runSession(socket, {
       tty,

@@ -47,9 +47,10 @@ export async function pullMissing(
   client: Client,
   reference: string,
   platform: string | undefined,
+  isQuiet: boolean,
 ): Promise<void> {
   const query = new URLSearchParams({ fromImage: reference, platform: platform ?? "" });
-  await followLayers(client, `/images/create?${query}`, await authOf(reference), false);
+  await followLayers(client, `/images/create?${query}`, await authOf(reference), isQuiet);
 }
 
 async function pushOne(client: Client, reference: string, quiet: boolean): Promise<void> {

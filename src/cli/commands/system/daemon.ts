@@ -8,10 +8,17 @@ interface DaemonOptions {
   group?: string;
   withContainers?: boolean;
   print?: boolean;
+  validate?: boolean;
+  configFile?: string;
 }
 
 /** `run` is bayd itself; the others manage it. */
 export async function daemon(context: Context, [what]: string[], options: DaemonOptions): Promise<number> {
+  if (options.configFile !== undefined && !options.validate)
+    throw new BayError("BAD_OPTION", "--config-file works only with --validate", {
+      hint: "bayd reads daemon.json in the directory that BAY_CONFIG names",
+    });
+  if (options.validate) return validate(options.configFile);
   if (["run", "stop", "install", "uninstall"].includes(what!)) await context.requireOwn(`bay daemon ${what}`);
   switch (what) {
     case "run": {
@@ -60,10 +67,26 @@ export async function daemon(context: Context, [what]: string[], options: Daemon
       return 0;
     }
     default:
-      throw new BayError("BAD_OPTION", `unknown action ${what} of bay daemon`, {
+      throw new BayError("BAD_OPTION", `unknown action ${what ?? ""} of bay daemon`, {
         hint: "expected run, install, uninstall, stop, reload or status",
       });
   }
+}
+
+/** Checks daemon.json, and the certificates that it names. Throws BAD_SETTINGS, BAD_CERTIFICATE. */
+async function validate(file: string | undefined): Promise<number> {
+  const { readSettingsFile, settingsFile } = await import("../../../core/daemon-settings.ts");
+  const { existsSync } = await import("node:fs");
+  const path = file ?? settingsFile();
+  if (!existsSync(path)) {
+    if (file !== undefined) throw new BayError("NO_FILE", `--config-file: ${file} does not exist`);
+    print(`${path} does not exist: the defaults are used`);
+    return 0;
+  }
+  const { readIdentities } = await import("../../../daemon/process/listeners.ts");
+  readIdentities(readSettingsFile(path).listen);
+  print(`${path}: configuration OK`);
+  return 0;
 }
 
 /** Explains what a stopped bayd means for the containers, if there are any. */

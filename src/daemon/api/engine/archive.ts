@@ -1,7 +1,6 @@
 /** Archive routes of the Docker Engine API: copies files in and out of containers as tar streams. */
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
-import { z } from "zod";
 import { changedConfig } from "../../../build/index.ts";
 import {
   changesOf,
@@ -15,6 +14,7 @@ import {
 import { BayError } from "../../../core/errors.ts";
 import { type Call, type Route, route, sendJson, whenClosed } from "../http.ts";
 import type { Services } from "../server.ts";
+import { commitBody, committedConfig } from "./commit-body.ts";
 import { parameters } from "./parameters.ts";
 import { withTag } from "./query.ts";
 
@@ -28,25 +28,6 @@ function header(stat: PathStat): string {
   const { name, size, mtime, linkTarget } = stat;
   return Buffer.from(JSON.stringify({ name, size, mode, mtime, linkTarget })).toString("base64");
 }
-
-/** Docker accepts a config here. bay accepts the same as instructions in `changes`, and rejects what it would ignore. */
-const nothing = z.union([z.literal(""), z.array(z.unknown()).max(0), z.object({}).strict()], {
-  error: "a config in the body is not supported: use the parameter changes",
-});
-const commitBody = z.object({
-  Cmd: nothing.optional(),
-  Entrypoint: nothing.optional(),
-  Env: nothing.optional(),
-  ExposedPorts: nothing.optional(),
-  Healthcheck: nothing.optional(),
-  Labels: nothing.optional(),
-  OnBuild: nothing.optional(),
-  Shell: nothing.optional(),
-  StopSignal: nothing.optional(),
-  User: nothing.optional(),
-  Volumes: nothing.optional(),
-  WorkingDir: nothing.optional(),
-});
 
 export function archiveRoutes({ manager }: Services): Route[] {
   const target = (call: Call) => {
@@ -63,6 +44,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
     route("GET", "/containers/:/archive", async (call) => {
       const { record, path } = target(call);
       const { stat, stream, done } = await readArchive(manager, record, path);
+      manager.events.ofContainer(record, "archive-path");
       call.response.writeHead(200, {
         "Content-Type": "application/x-tar",
         "X-Docker-Container-Path-Stat": header(stat),
@@ -70,7 +52,9 @@ export function archiveRoutes({ manager }: Services): Route[] {
       await pass(stream, done, call.response);
     }),
     route("GET", "/containers/:/export", async ({ response, parts }) => {
-      const { stream, done } = await exportContainer(manager, manager.get(parts[0]!));
+      const record = manager.get(parts[0]!);
+      const { stream, done } = await exportContainer(manager, record);
+      manager.events.ofContainer(record, "export");
       response.writeHead(200, { "Content-Type": "application/x-tar" });
       await pass(stream, done, response);
     }),
@@ -85,14 +69,16 @@ export function archiveRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/commit", async ({ response, query, body }) => {
       const { changes, repo, tag, ...given } = parameters("POST /commit", query);
-      await body(commitBody);
-      const image = await commitContainer(manager, manager.get(given.container ?? ""), {
+      const config = committedConfig(await body(commitBody));
+      const record = manager.get(given.container ?? "");
+      const image = await commitContainer(manager, record, {
         name: repo ? withTag(repo, tag) : undefined,
         author: given.author || undefined,
         comment: given.comment || undefined,
         pause: given.pause,
-        change: (config) => changedConfig(config, changes),
+        change: (before) => changedConfig(config(before), changes),
       });
+      manager.events.ofContainer(record, "commit", { comment: given.comment ?? "", imageID: image.id });
       sendJson(response, 201, { Id: image.id });
     }),
     route("PUT", "/containers/:/archive", async (call) => {
@@ -104,6 +90,7 @@ export function archiveRoutes({ manager }: Services): Route[] {
       if (copyUIDGID && record.config.user)
         throw new BayError("UNSUPPORTED", "copyUIDGID is not supported for a container with a user");
       await writeArchive(manager, record, path, call.request, noOverwriteDirNonDir);
+      manager.events.ofContainer(record, "extract-to-dir");
       call.response.writeHead(200).end();
     }),
   ];

@@ -120,10 +120,9 @@ export function buildCacheRoutes(cache: Cache): Route[] {
       for (const entry of gone) entry.remove();
       if (isAll) cache.cacheMounts.removeDigests(Date.now());
       else cache.cacheMounts.removeDigests(Date.now() - UNUSED_FOR);
-      sendJson(response, 200, {
-        CachesDeleted: gone.map(({ id }) => id),
-        SpaceReclaimed: gone.reduce((sum, { size }) => sum + size, 0),
-      });
+      const freed = gone.reduce((sum, { size }) => sum + size, 0);
+      cache.manager.events.publish("builder", "prune", "", { reclaimed: String(freed) });
+      sendJson(response, 200, { CachesDeleted: gone.map(({ id }) => id), SpaceReclaimed: freed });
     }),
   ];
 }

@@ -96,7 +96,9 @@ export function containerRoutes({ manager }: Services): Route[] {
     }),
     route("POST", "/containers/:/resize", (call) => {
       const { rows, columns } = terminalSize(parameters("POST /containers/:/resize", call.query));
-      manager.sessions.resize(manager.get(id(call)).id, rows, columns);
+      const record = manager.get(id(call));
+      manager.sessions.resize(record.id, rows, columns);
+      manager.events.ofContainer(record, "resize", { height: String(rows), width: String(columns) });
       empty(call, 200);
     }),
     route("GET", "/containers/:/top", async (call) => {
@@ -105,6 +107,7 @@ export function containerRoutes({ manager }: Services): Route[] {
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
       const args = parameters("GET /containers/:/top", call.query).ps_args || "-ef";
       const pids = manager.cgroupOf(record.id).pids();
+      manager.events.ofContainer(record, "top");
       if (args !== "-ef") return sendJson(call.response, 200, await processTable(args, pids));
       sendJson(call.response, 200, {
         Titles: ["UID", "PID", "PPID", "STIME", "TIME", "CMD"],

@@ -10,6 +10,7 @@ import { buildCacheUsage } from "./build-cache.ts";
 import { ageAndLabelTest, booleanFilter } from "./filters.ts";
 import { findNetwork } from "./find-network.ts";
 import { parameters } from "./parameters.ts";
+import { toSummary } from "./shapes.ts";
 import { usedNetworks } from "./views.ts";
 import { volumeShape } from "./volume-shape.ts";
 
@@ -39,6 +40,9 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
         UnneededSize: usage.unneeded,
         Images: (isShown("image") ? usage.images : []).map(({ id, blobs, unpacked, shared }) => ({
           Id: id,
+          ParentId: "",
+          RepoDigests: [],
+          Labels: {},
           RepoTags: manager.images.records.tagsOf(id),
           Created: Math.floor(Date.parse(records.find((record) => record.id === id)!.createdAt) / 1000),
           Size: blobs + unpacked,
@@ -47,16 +51,11 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
           Containers: containers.filter(({ config }) => imagesOf(config).includes(id)).length,
         })),
         Containers: await Promise.all(
-          (isShown("container") ? containers : []).map(async (record) => ({
-            Id: record.id,
-            Names: [`/${record.config.name}`],
-            Image: record.config.image,
-            ImageID: record.config.imageId,
-            State: record.state.status,
-            Created: Math.floor(Date.parse(record.createdAt) / 1000),
-            SizeRw: await writableSize(record),
-            Labels: record.config.labels,
-          })),
+          (isShown("container") ? containers : []).map(async (record) => {
+            const SizeRw = await writableSize(record);
+            const size = manager.images.records.byId(record.config.imageId)?.size ?? 0;
+            return { ...toSummary(manager, record), SizeRw, SizeRootFs: SizeRw + size };
+          }),
         ),
         Volumes: await Promise.all(
           (isShown("volume") ? manager.volumes.list() : []).map(async (record) => ({
@@ -82,6 +81,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
         freed += await writableSize(record);
         await manager.remove(record.id, { volumes: false });
       }
+      pruned("container", freed);
       sendJson(response, 200, { ContainersDeleted: gone.map(({ id }) => id), SpaceReclaimed: freed });
     }),
     route("POST", "/networks/prune", async ({ response, query }) => {
@@ -100,6 +100,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
         await manager.networks.remove(config.name);
         manager.events.publish("network", "destroy", config.name, { name: config.name });
       }
+      pruned("network", 0);
       sendJson(response, 200, { NetworksDeleted: gone.map(({ config }) => config.name) });
     }),
     route("POST", "/volumes/prune", async ({ response, query }) => {
@@ -119,6 +120,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
         freed += await measureDirectory(manager.volumes.path(config.name)).catch(() => 0);
         removeVolume(config.name);
       }
+      pruned("volume", freed);
       sendJson(response, 200, {
         VolumesDeleted: gone.map(({ config }) => config.name),
         SpaceReclaimed: freed,
@@ -153,6 +155,10 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       response.writeHead(204).end();
     }),
   ];
+
+  function pruned(type: "container" | "network" | "volume", freed: number): void {
+    manager.events.publish(type, "prune", "", { reclaimed: String(freed) });
+  }
 
   function removeVolume(name: string): void {
     manager.volumes.remove(name);

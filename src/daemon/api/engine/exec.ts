@@ -10,7 +10,8 @@ import { terminalSize } from "./query.ts";
 const [MOST_ARGUMENTS, LONGEST_ARGUMENT] = [4096, 128 << 10];
 const side = z.number().int().min(0).max(65535);
 
-const createBody = z.object({
+/** The body of `POST /containers/ID/exec`. */
+export const execBody = z.object({
   AttachStdin: z.boolean().optional(),
   AttachStdout: z.boolean().optional(),
   AttachStderr: z.boolean().optional(),
@@ -39,7 +40,7 @@ export function execRoutes({ manager }: Services): Route[] {
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is not running`);
       if (record.state.status === "paused")
         throw new BayError("NOT_RUNNING", `the container ${record.config.name} is paused`);
-      const body = await call.body(createBody);
+      const body = await call.body(execBody);
       checkNul([...body.Cmd, ...(body.Env ?? []), body.User ?? "", body.WorkingDir ?? ""]);
       const config = {
         args: body.Cmd,
@@ -56,6 +57,10 @@ export function execRoutes({ manager }: Services): Route[] {
       };
       const exec = new Exec(manager, record, config, "client");
       manager.execs.track(exec);
+      publishExec(manager, exec, "exec_create");
+      exec.once("end", () =>
+        publishExec(manager, exec, "exec_die", { exitCode: String(exec.exitCode ?? "") }),
+      );
       sendJson(call.response, 201, { Id: exec.id });
     }),
     route("GET", "/exec/:/json", (call) => {
@@ -86,6 +91,17 @@ export function execRoutes({ manager }: Services): Route[] {
       call.response.writeHead(200).end();
     }),
   ];
+}
+
+/** An event of a command in a container; Docker's actions except the end have the command. */
+export function publishExec(
+  { events }: Services["manager"],
+  { id, container, config }: Exec,
+  action: "exec_create" | "exec_start" | "exec_die",
+  extra: Record<string, string> = {},
+): void {
+  const words = action === "exec_die" ? "" : `: ${config.args.join(" ")}`;
+  events.ofContainer(container, `${action}${words}`, { execID: id, ...extra });
 }
 
 /** Throws BAD_REQUEST if a text contains a NUL, which ends strings in the kernel. */

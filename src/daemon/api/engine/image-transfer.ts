@@ -4,7 +4,6 @@ import { changedConfig } from "../../../build/index.ts";
 import { BayError } from "../../../core/errors.ts";
 import {
   archives,
-  type Credentials,
   familiarReference,
   findCredentials,
   isUntagged,
@@ -15,23 +14,11 @@ import {
 } from "../../../image/index.ts";
 import { roomWarnings } from "../../../store/index.ts";
 import { type Call, type Route, route, sendJson } from "../http.ts";
-import { parseJson, parseWith } from "../request-body.ts";
 import type { Services } from "../server.ts";
 import { parameters } from "./parameters.ts";
 import { withTag } from "./query.ts";
+import { credentialsOf } from "./registry.ts";
 import { sendArchive, streamed, withBodyFile } from "./transfers.ts";
-
-const secret = z
-  .string()
-  .max(64 << 10)
-  .optional();
-/** bay's own command adds `source`: where it found them. */
-const authHeader = z.object({
-  username: secret,
-  password: secret,
-  identitytoken: secret,
-  source: z.string().max(4096).default("the header X-Registry-Auth"),
-});
 
 /** An archive on this host, of which the client sends only the path. */
 const loadBody = z.object({ path: z.string().max(4096).startsWith("/") });
@@ -43,16 +30,6 @@ const saveBody = z.object({
   dev: z.number().int().nonnegative(),
   ino: z.number().int().nonnegative(),
 });
-
-/** The client's credentials for the image's registry. Throws BAD_REQUEST. */
-function credentialsOf({ request }: Call): Credentials | undefined {
-  const header = [request.headers["x-registry-auth"] ?? []].flat()[0];
-  if (!header) return undefined;
-  const given = parseJson(Buffer.from(header, "base64url"), "X-Registry-Auth");
-  const { username, password, identitytoken, source } = parseWith(authHeader, given, "X-Registry-Auth");
-  if (identitytoken) return { username: "", password: "", identityToken: identitytoken, source };
-  return username ? { username, password: password ?? "", source } : undefined;
-}
 
 const STATUS: Record<PullProgress["status"], string> = {
   waiting: "Waiting",
@@ -139,6 +116,7 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
           onProgress: (progress) => write(layerLine(progress.status, progress)),
           signal,
         });
+        manager.events.publish("image", "push", record.id, { name: familiarReference(record.reference) });
         write({ status: `${parseReference(record.reference).tag ?? ""}: digest: ${digest} size: ${size}` });
       });
     }),
@@ -187,12 +165,15 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
   }
 
   async function load(path: string, write: (value: unknown) => void): Promise<void> {
-    for (const { reference, id } of await images.archives.load(path))
+    for (const { reference, id } of await images.archives.load(path)) {
+      const name = isUntagged(reference) ? id : familiarReference(reference);
+      manager.events.publish("image", "load", id, { name });
       write({
         stream: isUntagged(reference)
           ? `Loaded image ID: ${id}\n`
           : `Loaded image: ${familiarReference(reference)}\n`,
       });
+    }
   }
 
   /** Throws IMAGE_NOT_FOUND. */
@@ -202,6 +183,8 @@ export function imageTransferRoutes({ manager }: Services): Route[] {
 
   async function save({ response }: Call, names: readonly string[]): Promise<void> {
     const records = chosen(names);
+    for (const { record } of records)
+      manager.events.publish("image", "save", record.id, { name: familiarReference(record.reference) });
     await sendArchive(response, (put) => images.archives.save(records, put));
   }
 }

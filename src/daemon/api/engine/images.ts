@@ -2,12 +2,14 @@
  * Image routes of the Docker Engine API: list, inspect, history, tag, remove, prune. image-transfer.ts has pull, push and
  * archives.
  */
+import { join } from "node:path";
 import { imagesOf } from "../../../container/index.ts";
 import { BayError } from "../../../core/errors.ts";
 import {
   familiarReference,
   type ImageRecord,
   isUntagged,
+  layerName,
   nameOrId,
   parseReference,
   registryDigests,
@@ -62,10 +64,19 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       else images.records.forget(each);
     }
     if (!user) await images.sweep();
-    if (gone.length === names.length && !user) answers.push({ Deleted: record.id });
-    manager.events.publish("image", "delete", record.id, { name: record.reference });
+    for (const { reference } of gone)
+      manager.events.publish("image", "untag", record.id, { name: familiarReference(reference) });
+    if (gone.length === names.length && !user) {
+      answers.push({ Deleted: record.id });
+      manager.events.publish("image", "delete", record.id, { name: record.id });
+    }
     return answers;
   };
+  const layerDirectories = (diffIds: readonly string[]) =>
+    diffIds
+      .map((diffId) => join(images.layers.directory, layerName(diffId)))
+      .reverse()
+      .join(":");
   const inspect = (reference: string) => {
     const record = images.records.need(reference);
     return { record, config: images.configOf(record) };
@@ -112,14 +123,24 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       sendJson(response, 200, {
         Id: record.id,
         ...namesOf(record.id),
+        Parent: "",
+        Comment: config.history?.at(-1)?.comment ?? "",
         Created: config.created ?? record.createdAt,
+        DockerVersion: "",
         Author: config.author ?? "",
         Size: record.size,
         Architecture: config.architecture,
         Variant: config.variant ?? "",
         Os: config.os,
         Config: config.config ?? {},
+        // Docker removed it in API 1.45; docker-compose 1.29 reads its volumes
+        ContainerConfig: config.config ?? {},
         RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
+        GraphDriver: {
+          Name: "overlay2",
+          Data: { LowerDir: layerDirectories(config.rootfs.diff_ids) },
+        },
+        Metadata: { LastTagTime: record.createdAt },
         Descriptor: record.manifest,
       });
     }),
@@ -144,7 +165,11 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
       const { repo, tag } = parameters("POST /images/*/tag", query);
       if (!repo)
         throw new BayError("BAD_REQUEST", "the parameter repo (the new name of the image) is required");
-      images.records.tag(parts[0]!, withTag(repo, tag));
+      const name = withTag(repo, tag);
+      images.records.tag(parts[0]!, name);
+      manager.events.publish("image", "tag", images.records.need(name).id, {
+        name: familiarReference(nameOrId(name)),
+      });
       response.writeHead(201).end();
     }),
     route("POST", "/images/prune", async ({ response, query }) => {
@@ -165,6 +190,7 @@ export function imageRoutes({ manager, stacks }: Services): Route[] {
         });
       for (const record of unused) images.records.forget(record);
       const swept = await images.sweep({ unfinished: true });
+      manager.events.publish("image", "prune", "", { reclaimed: String(swept.bytes) });
       sendJson(response, 200, {
         ImagesDeleted: unused.map(({ reference, id }) =>
           isUntagged(reference) ? { Deleted: id } : { Untagged: familiarReference(reference) },

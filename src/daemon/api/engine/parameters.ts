@@ -17,6 +17,7 @@ import {
   VOLUME_FILTERS,
 } from "./list-filters.ts";
 import {
+  beginning,
   containerNameText,
   filters,
   flag,
@@ -43,6 +44,15 @@ const DISK_TYPES = ["container", "image", "volume", "build-cache"] as const;
 
 const grace = () => ({ t: integer(-1, LONGEST_GRACE), signal: signal() });
 const size = () => ({ h: integer(0, 65_535), w: integer(0, 65_535) });
+const attached = () => ({
+  detachKeys: text(256),
+  logs: flag(),
+  stream: flag(),
+  stdin: flag(),
+  stdout: flag(),
+  stderr: flag(),
+  hijack: flag(), // dockerode sends its own options; bay always takes the connection over
+});
 /** The rule of a watch: its path of the host, and its target. */
 const watchRule = () => ({ source: text(), target: text() });
 const ageAndLabels = () => ({ filters: filters(AGE_AND_LABELS) });
@@ -99,14 +109,8 @@ const TABLE = {
   "POST /containers/:/restart": grace,
   "POST /containers/:/kill": () => ({ signal: signal() }),
   "POST /containers/:/rename": () => ({ name: containerNameText() }),
-  "POST /containers/:/attach": () => ({
-    detachKeys: text(256),
-    logs: flag(),
-    stream: flag(),
-    stdin: flag(),
-    stdout: flag(),
-    stderr: flag(),
-  }),
+  "POST /containers/:/attach": attached,
+  "GET /containers/:/attach/ws": attached,
   "POST /containers/:/wait": () => ({ condition: oneOf("not-running", "next-exit", "removed") }),
   "DELETE /containers/:": () => ({ v: flag(), force: flag(), link: never("0", "false") }),
   "HEAD /containers/:/archive": () => ({ path: text() }),
@@ -209,10 +213,14 @@ const TABLE = {
       .transform((types) => types.filter((type) => type !== "")),
   }),
   "GET /events": () => ({
-    since: moment("since"),
+    since: beginning("since"),
     until: moment("until"),
     filters: filters(EVENT_FILTERS),
   }),
+  "POST /plugins/*/enable": () => ({ timeout: integer(0, MOST_RESULTS) }),
+  "POST /plugins/*/disable": () => ({ force: flag() }),
+  "POST /plugins/*/upgrade": () => ({ remote: text() }),
+  "DELETE /plugins/*": () => ({ force: flag() }),
   "GET /networks": () => ({ filters: filters(NETWORK_FILTERS) }),
   "GET /networks/:": () => ({ verbose: flag(), scope: oneOf("local") }), // bay has no services of a swarm
   "POST /networks/prune": ageAndLabels,
@@ -244,15 +252,37 @@ function shapeOf(route: string): z.ZodRawShape {
   return shape;
 }
 
+/** The schemas of a route's parameters by their names. */
+export const parameterSchemas = (route: string): Record<string, z.ZodType> =>
+  shapeOf(route) as Record<string, z.ZodType>;
+
 /** Names of the parameters that a route has. */
 export const parametersOf = (route: string): string[] => Object.keys(shapeOf(route));
+
+/** Routes with a JSON body. docker-modem, the library of Node's clients, repeats the fields of the body as parameters. */
+const ROUTES_WITH_BODY = new Set([
+  "POST /containers/create",
+  "POST /networks/create",
+  "POST /volumes/create",
+  "POST /containers/:/exec",
+  "POST /containers/:/update",
+  "POST /networks/:/connect",
+  "POST /networks/:/disconnect",
+  "POST /commit",
+]);
+/** Names of parameters begin with a small letter, and those of a body's fields with a capital one. */
+const BODY_FIELD = /^[A-Z][A-Za-z0-9]*$/;
 
 const read = new WeakMap<URLSearchParams, unknown>();
 
 /** Checks the whole query of a request before its handler runs. Throws BAD_REQUEST and what the values' parsers throw. */
 export function checkQuery(route: string, query: URLSearchParams): void {
   const shape = shapeOf(route);
-  for (const key of new Set(query.keys()))
+  for (const key of new Set(query.keys())) {
+    if (BODY_FIELD.test(key) && ROUTES_WITH_BODY.has(route)) {
+      query.delete(key);
+      continue;
+    }
     if (!Object.hasOwn(shape, key))
       throw new BayError(
         "BAD_REQUEST",
@@ -264,6 +294,7 @@ export function checkQuery(route: string, query: URLSearchParams): void {
               : "the route has no parameters",
         },
       );
+  }
   read.set(query, readQuery(query, shape));
 }
 

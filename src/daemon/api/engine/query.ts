@@ -85,7 +85,10 @@ export const oneOf = <W extends string>(...words: W[]) =>
 /** A parameter that bay does not support: only values that request nothing are accepted. */
 export const never = once((...harmless: string[]) =>
   z
-    .enum(["", ...harmless], { error: "it is not supported" })
+    .string()
+    // Python's clients write False
+    .transform((text) => text.toLowerCase())
+    .pipe(z.enum(["", ...harmless], { error: "it is not supported" }))
     .optional()
     .transform(() => undefined),
 );
@@ -116,6 +119,9 @@ export const filters = (known: readonly string[]) =>
 
 /** A time in milliseconds since 1970; empty and 0 count as not given. Throws BAD_REQUEST. */
 export const moment = (key: string) => parsed((text) => (text === "0" ? undefined : momentOf(key, text)), 64);
+
+/** A time in milliseconds; 0 is the beginning of 1970. Throws BAD_REQUEST. */
+export const beginning = (key: string) => parsed((text) => momentOf(key, text), 64);
 
 /** A signal by name or number. Throws BAD_REQUEST. */
 export const signal = once(() =>

@@ -7,10 +7,10 @@ import {
   type HealthStatus,
   isRunning,
   NEVER,
-  toResources,
 } from "../../../container/index.ts";
 import { versionOf } from "../../../core/ip.ts";
 import { type Endpoint, type NetworkRecord, ownSubnets } from "../../../network/index.ts";
+import { hostConfigShape } from "./host-config-shape.ts";
 
 export const DOCKER_STATE: Record<string, string> = {
   dead: "dead",
@@ -151,18 +151,18 @@ export function toSummary(shown: Shown, record: ContainerRecord) {
   };
 }
 
+function declaredVolumes({ config, anonymousVolumes }: ContainerRecord): Record<string, object> | null {
+  const targets = config.mounts.flatMap((mount) =>
+    mount.type === "volume" && anonymousVolumes.includes(mount.source) ? [mount.target] : [],
+  );
+  return targets.length > 0 ? Object.fromEntries(targets.map((target) => [target, {}])) : null;
+}
+
 /** GET /containers/ID/json. */
 export function toInspect(manager: ContainerManager, record: ContainerRecord) {
   const { config, state, id } = record;
   const directory = containerDirectory(manager, id);
   const health = manager.sessions.health(id);
-  const resources = toResources(config.resources);
-  const bindings = Object.fromEntries(
-    config.ports.map(({ hostAddress, hostPort, hostPortEnd, containerPort, protocol }) => [
-      `${containerPort}/${protocol}`,
-      [{ HostIp: hostAddress, HostPort: [hostPort ?? "", ...(hostPortEnd ? [hostPortEnd] : [])].join("-") }],
-    ]),
-  );
   const bound = Object.fromEntries(
     state.boundPorts.map(({ hostAddress, hostPort, containerPort, protocol }) => [
       `${containerPort}/${protocol}`,
@@ -170,6 +170,8 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
     ]),
   );
   const first = record.endpoints[0];
+  const firstNetwork = networks(manager, record)[first?.network ?? ""];
+  const execs = manager.execs.idsOf(id);
   return {
     Id: id,
     Created: record.createdAt,
@@ -215,53 +217,9 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
     Platform: "linux",
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "",
-    ExecIDs: null,
-    HostConfig: {
-      Binds: config.mounts.flatMap((mount) =>
-        mount.type === "tmpfs" ? [] : [`${mount.source}:${mount.target}:${mount.readOnly ? "ro" : "rw"}`],
-      ),
-      NetworkMode: config.networkMode === "bridge" ? (first?.network ?? "bridge") : config.networkMode,
-      PortBindings: bindings,
-      RestartPolicy: { Name: config.restart.policy, MaximumRetryCount: config.restart.maxRetries },
-      LogConfig: {
-        Type: config.log.driver,
-        Config: {
-          ...config.log.options,
-          ...(config.log.maxSize ? { "max-size": String(config.log.maxSize) } : {}),
-          ...(config.log.maxFiles ? { "max-file": String(config.log.maxFiles) } : {}),
-        },
-      },
-      AutoRemove: false,
-      CapAdd: config.capAdd,
-      CapDrop: config.capDrop,
-      Privileged: config.privileged,
-      ReadonlyRootfs: config.readOnly,
-      Init: config.init,
-      ShmSize: config.shmSize,
-      PidMode: config.pidMode === "private" ? "" : config.pidMode,
-      IpcMode: config.ipcMode,
-      Memory: config.resources.memory ?? 0,
-      MemoryReservation: config.resources.memoryReservation ?? 0,
-      MemorySwap: resources.memory?.swap ?? 0,
-      NanoCpus: Math.round((config.resources.cpus ?? 0) * 1e9),
-      CpuShares: config.resources.cpuShares ?? 0,
-      CpusetCpus: config.resources.cpuset ?? "",
-      PidsLimit: config.resources.pids ?? null,
-      SecurityOpt: [
-        ...(config.noNewPrivileges ? ["no-new-privileges"] : []),
-        ...(config.seccomp === "unconfined" ? ["seccomp=unconfined"] : []),
-      ],
-      ExtraHosts: config.extraHosts,
-      Dns: config.dns,
-      OomScoreAdj: config.oomScoreAdj,
-      Sysctls: config.sysctls,
-      Ulimits: Object.entries(config.ulimits).map(([Name, { soft, hard }]) => ({
-        Name,
-        Soft: soft,
-        Hard: hard,
-      })),
-    },
+    AppArmorProfile: config.apparmor ?? "",
+    ExecIDs: execs.length > 0 ? execs : null,
+    HostConfig: hostConfigShape(record),
     GraphDriver: { Name: "overlay2", Data: { UpperDir: `${directory}/upper`, WorkDir: `${directory}/work` } },
     Mounts: mounts(manager, record),
     Config: {
@@ -277,6 +235,9 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       Env: config.env,
       Cmd: config.args,
       Image: config.image,
+      // anonymous volumes, as the image or the request declares them
+      Volumes: declaredVolumes(record),
+      OnBuild: null,
       WorkingDir: config.workdir,
       Entrypoint: null,
       Labels: config.labels,
@@ -291,15 +252,28 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
               Timeout: config.health.timeoutMs * 1e6,
               Retries: config.health.retries,
               StartPeriod: config.health.startPeriodMs * 1e6,
+              StartInterval: config.health.startIntervalMs * 1e6,
             },
           }
         : {}),
     },
     NetworkSettings: {
       Bridge: "",
+      SandboxID: isRunning(record) ? id : "",
       SandboxKey: isRunning(record) ? manager.networks.endpoints.namespaceFile(id) : "",
+      HairpinMode: false,
+      LinkLocalIPv6Address: "",
+      LinkLocalIPv6PrefixLen: 0,
+      SecondaryIPAddresses: null,
+      SecondaryIPv6Addresses: null,
       Ports: bound,
+      EndpointID: firstNetwork?.EndpointID ?? "",
+      Gateway: firstNetwork?.Gateway ?? "",
       IPAddress: first?.address ?? "",
+      IPPrefixLen: firstNetwork?.IPPrefixLen ?? 0,
+      IPv6Gateway: firstNetwork?.IPv6Gateway ?? "",
+      GlobalIPv6Address: firstNetwork?.GlobalIPv6Address ?? "",
+      GlobalIPv6PrefixLen: firstNetwork?.GlobalIPv6PrefixLen ?? 0,
       MacAddress: first?.mac ?? "",
       Networks: networks(manager, record),
     },

@@ -67,6 +67,7 @@ function sample(manager: ContainerManager, id: string) {
     read: new Date().toISOString(),
     preread: "0001-01-01T00:00:00Z",
     num_procs: 0,
+    storage_stats: {},
     pids_stats: { current: stats.pids },
     cpu_stats: {
       cpu_usage: {

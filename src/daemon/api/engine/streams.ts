@@ -16,7 +16,7 @@ import type { Hijack, HijackRoute } from "../routing.ts";
 import type { Services } from "../server.ts";
 import { DetachKeys } from "./detach-keys.ts";
 import { sendEvents } from "./event-stream.ts";
-import { findExec, startBody } from "./exec.ts";
+import { findExec, publishExec, startBody } from "./exec.ts";
 import { sendLog } from "./log-stream.ts";
 import { parameters } from "./parameters.ts";
 
@@ -39,6 +39,11 @@ export function streamRoutes({ manager }: Services): { routes: Route[]; hijacks:
         name: "POST /containers/:/attach",
         path: /^\/containers\/([^/]+)\/attach$/,
         take: (call) => attach(manager, call),
+      },
+      {
+        name: "GET /containers/:/attach/ws",
+        path: /^\/containers\/([^/]+)\/attach\/ws$/,
+        take: (call) => attachWebSocket(manager, call),
       },
     ],
   };
@@ -87,6 +92,7 @@ async function startExec(manager: ContainerManager, call: Hijack): Promise<void>
   const exec = findExec(manager, call.parts[0]!);
   const body = parseWith(startBody, parseJson(call.body));
   exec.checkFresh();
+  publishExec(manager, exec, "exec_start");
   if (body.Detach) {
     await exec.start();
     call.socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -127,6 +133,8 @@ interface Input {
   end: () => void;
   /** Bytes that the command has not read yet. */
   waiting: () => number;
+  /** The client typed the keys that detach it. */
+  detached?: () => void;
 }
 
 /** The most bytes of input that wait for a command that does not read; the client has to wait with the rest. */
@@ -149,8 +157,10 @@ function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, inp
     const { passed, detached } = keys?.take(bytes) ?? { passed: bytes, detached: false };
     if (passed.length > 0) input.write(passed);
     isDetached = detached;
-    if (detached) endSocket(socket);
-    else if (input.waiting() > MAX_WAITING) {
+    if (detached) {
+      input.detached?.();
+      endSocket(socket);
+    } else if (input.waiting() > MAX_WAITING) {
       socket.pause();
       goOnWithRoom();
     }
@@ -169,11 +179,53 @@ function feed(socket: Duplex, wanted: boolean, keys: DetachKeys | undefined, inp
 
 async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
   const record = manager.get(call.parts[0]!);
-  const { socket, query } = call;
+  const given = parameters("POST /containers/:/attach", call.query);
+  const keys = record.config.tty ? new DetachKeys(given.detachKeys) : undefined;
+  hijack(call.socket, call.upgraded, record.config.tty);
+  const both = !call.query.has("stdout") && !call.query.has("stderr");
+  const isFramed = !record.config.tty;
+  await join(manager, record, call.socket, {
+    ...given,
+    stdout: both || given.stdout,
+    stderr: both || given.stderr,
+    keys,
+    isFramed,
+  });
+}
+
+/** Attaches over a WebSocket, whose messages have the bytes of the streams without frames, as in Docker. */
+async function attachWebSocket(manager: ContainerManager, call: Hijack): Promise<void> {
+  const record = manager.get(call.parts[0]!);
+  const given = parameters("GET /containers/:/attach/ws", call.query);
+  const keys = record.config.tty ? new DetachKeys(given.detachKeys) : undefined;
+  const { acceptWebSocket } = await import("./web-socket.ts");
+  const socket = await acceptWebSocket(call);
+  // Docker attaches the streams that are named; without a name there are none
+  await join(manager, record, socket, { ...given, keys, isFramed: false });
+}
+
+/** What a client attaches to. */
+interface Attachment {
+  logs: boolean;
+  stream: boolean;
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  keys: DetachKeys | undefined;
+  /** Whether output is sent in Docker's multiplexed frames. */
+  isFramed: boolean;
+}
+
+/** Connects a client with the streams of a container, until one of them ends. */
+async function join(
+  manager: ContainerManager,
+  record: ContainerRecord,
+  socket: Duplex,
+  given: Attachment,
+): Promise<void> {
   const { tty } = record.config;
-  const given = parameters("POST /containers/:/attach", query);
-  const keys = tty ? new DetachKeys(given.detachKeys) : undefined;
-  hijack(socket, call.upgraded, tty);
+  const { keys, isFramed } = given;
+  manager.events.ofContainer(record, "attach");
   let hasEnded = false;
   const isLive = () =>
     !hasEnded &&
@@ -188,10 +240,10 @@ async function attach(manager: ContainerManager, call: Hijack): Promise<void> {
     // the next run of the container has its own input
     end: () => void (manager.find(record.id) && isLive() && manager.sessions.endInput(record)),
     waiting: () => manager.sessions.inputWaiting(record.id),
+    detached: () => manager.events.ofContainer(record, "detach"),
   });
-  const both = !query.has("stdout") && !query.has("stderr");
-  const wanted = { stdout: both || given.stdout, stderr: both || given.stderr };
-  const encode = ({ stream, bytes }: LogLine) => (tty ? bytes : frame(stream + 1, bytes));
+  const wanted = { stdout: given.stdout, stderr: given.stderr };
+  const encode = ({ stream, bytes }: LogLine) => (isFramed ? frame(stream + 1, bytes) : bytes);
   const send = (isWhole: boolean, goesOn: () => boolean) =>
     // as in Docker, a frame of attach is what was written, and not a line
     sendLog(manager, record, socket, {

@@ -1,5 +1,5 @@
 /** System, network and volume routes of the Docker Engine API. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
 import { settingsFile, shownSettings } from "../../../core/daemon-settings.ts";
 import { BayError } from "../../../core/errors.ts";
@@ -17,11 +17,50 @@ import { parameters } from "./parameters.ts";
 import { usedVolumes, volumeView } from "./views.ts";
 import { volumeShape } from "./volume-shape.ts";
 
+/** The routes on a plugin by its name: bay has none. Docker's clients send the parameters of each; they are not read. */
+const PLUGIN_ROUTES = [
+  ["GET", "/plugins/*/json"],
+  ["POST", "/plugins/*/enable"],
+  ["POST", "/plugins/*/disable"],
+  ["POST", "/plugins/*/upgrade"],
+  ["POST", "/plugins/*/push"],
+  ["POST", "/plugins/*/set"],
+  ["DELETE", "/plugins/*"],
+] as const;
+
+/** A value of os-release(5); empty if it is not there. */
+function osRelease(key: string): string {
+  const line = readFileSync("/etc/os-release", "utf8")
+    .split("\n")
+    .find((each) => each.startsWith(`${key}=`));
+  return line?.slice(key.length + 1).replaceAll('"', "") ?? "";
+}
+
+/** What Docker tells of the kernel: bay needs all of it. */
+const capabilities = () => ({
+  MemoryLimit: true,
+  SwapLimit: true,
+  KernelMemoryTCP: false,
+  CpuCfsPeriod: true,
+  CpuCfsQuota: true,
+  CPUShares: true,
+  CPUSet: true,
+  PidsLimit: true,
+  OomKillDisable: true,
+  IPv4Forwarding: true,
+  BridgeNfIptables: false,
+  BridgeNfIp6tables: false,
+  Debug: false,
+});
+
 export function systemRoutes({ manager }: Services): Route[] {
   const ping: Route["handle"] = ({ response }) => {
     response.writeHead(200, {
       "Api-Version": API_VERSION,
+      // the classic builder: docker build uses it if the plugin buildx is not installed
+      "Builder-Version": "1",
       "Docker-Experimental": "false",
+      Swarm: "inactive",
       Ostype: "linux",
       Server: `bay/${VERSION}`,
       "Content-Type": "text/plain",
@@ -42,7 +81,24 @@ export function systemRoutes({ manager }: Services): Route[] {
         Os: "linux",
         Arch: arch,
         KernelVersion: release(),
-        Components: [{ Name: "bay", Version: VERSION }],
+        GitCommit: "",
+        GoVersion: "",
+        BuildTime: "",
+        Experimental: false,
+        Components: [
+          {
+            Name: "Engine",
+            Version: VERSION,
+            Details: {
+              ApiVersion: API_VERSION,
+              MinAPIVersion: MIN_API_VERSION,
+              Os: "linux",
+              Arch: arch,
+              KernelVersion: release(),
+              Experimental: "false",
+            },
+          },
+        ],
       }),
     ),
     route("GET", "/info", ({ response }) => {
@@ -53,6 +109,16 @@ export function systemRoutes({ manager }: Services): Route[] {
         Name: hostname(),
         ServerVersion: VERSION,
         Driver: "overlay2",
+        DriverStatus: [["Backing Filesystem", "overlay"]],
+        Plugins: {
+          Volume: ["local"],
+          Network: ["bridge", "host", "null"],
+          Authorization: null,
+          Log: ["json-file", "local", "none", "syslog", "journald"],
+        },
+        ...capabilities(),
+        SystemTime: new Date().toISOString(),
+        LoggingDriver: "json-file",
         CgroupVersion: String(manager.cgroups.version),
         CgroupDriver: "cgroupfs",
         Containers: all.length,
@@ -60,15 +126,49 @@ export function systemRoutes({ manager }: Services): Route[] {
         ContainersPaused: count("paused"),
         ContainersStopped: all.length - count("running") - count("paused"),
         Images: manager.images.records.list().length,
+        NEventsListener: manager.events.listenerCount("event"),
+        NFd: readdirSync("/proc/self/fd").length,
+        NGoroutines: 0,
         OSType: "linux",
-        OperatingSystem:
-          /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux",
+        OSVersion: osRelease("VERSION_ID"),
+        OperatingSystem: osRelease("PRETTY_NAME") || "Linux",
         Architecture: process.arch === "arm64" ? "aarch64" : "x86_64",
         KernelVersion: release(),
         NCPU: cpus().length,
         MemTotal: totalmem(),
         DockerRootDir: manager.roots.root,
         SecurityOptions: ["name=seccomp,profile=builtin"],
+        IndexServerAddress: "https://index.docker.io/v1/",
+        RegistryConfig: {
+          AllowNondistributableArtifactsCIDRs: [],
+          AllowNondistributableArtifactsHostnames: [],
+          InsecureRegistryCIDRs: ["127.0.0.0/8"],
+          IndexConfigs: {},
+          Mirrors: [],
+        },
+        GenericResources: null,
+        HttpProxy: "",
+        HttpsProxy: "",
+        NoProxy: "",
+        Labels: [],
+        ExperimentalBuild: false,
+        Runtimes: { bay: { path: "bay" } },
+        DefaultRuntime: "bay",
+        Swarm: {
+          NodeID: "",
+          NodeAddr: "",
+          LocalNodeState: "inactive",
+          ControlAvailable: false,
+          Error: "",
+          RemoteManagers: null,
+        },
+        LiveRestoreEnabled: true,
+        Isolation: "",
+        InitBinary: "bay",
+        ContainerdCommit: { ID: "", Expected: "" },
+        RuncCommit: { ID: "", Expected: "" },
+        InitCommit: { ID: "", Expected: "" },
+        ProductLicense: "",
         Warnings: [...roomWarnings(manager.roots), ...plainWarnings(manager.settings.listen)],
         Bay: {
           RunDir: manager.roots.run,
@@ -87,9 +187,11 @@ export function systemRoutes({ manager }: Services): Route[] {
     }),
     // as a Docker engine without plugins; docker inspect asks for one of any name
     route("GET", "/plugins", ({ response }) => sendJson(response, 200, [])),
-    route("GET", "/plugins/*/json", ({ parts }) => {
-      throw new BayError("PLUGIN_NOT_FOUND", `plugin "${parts[0]}" not found`);
-    }),
+    ...PLUGIN_ROUTES.map(([method, path]) =>
+      route(method, path, ({ parts }) => {
+        throw new BayError("PLUGIN_NOT_FOUND", `plugin "${parts[0]}" not found`);
+      }),
+    ),
     route("GET", "/networks", ({ response, query }) => {
       const matches = networkFilter(parameters("GET /networks", query).filters);
       const shown = shownNetworks(manager).filter(({ view }) => matches(view));

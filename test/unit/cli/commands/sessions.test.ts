@@ -282,11 +282,21 @@ describe("bay run", () => {
     expect(bayd.seen).toEqual([]);
   });
 
-  it("rejects a service that the file does not have", async () => {
-    const { code, stderr } = await run(["run", "wbe"]);
+  it("takes a name that is not a service for an image, and lists the services if there is none", async () => {
+    bayd.on("POST /containers/create", rejection(404, "IMAGE_NOT_FOUND", "the image wbe does not exist"));
+    const { code, stderr } = await run(["run", "--pull", "never", "wbe"]);
     expect(code).toBe(1);
-    expect(stderr).toContain("error[UNKNOWN_SERVICE]: ");
-    expect(stderr).toContain("web");
+    expect(bayd.bodyOf("POST /containers/create")).toMatchObject({ Image: "wbe" });
+    expect(stderr).toContain("error[IMAGE_NOT_FOUND]: ");
+    expect(stderr).toMatch(/the services are: .*web/);
+  });
+
+  it("rejects options of the other kind", async () => {
+    expect((await run(["run", "--memory", "64m", "web"])).stderr).toContain(
+      "--memory works only with an image",
+    );
+    expect((await run(["run", "--build", "wbe"])).stderr).toContain("--build works only with a service");
+    expect(bayd.seen).toEqual([]);
   });
 
   it("reports an error of bayd", async () => {

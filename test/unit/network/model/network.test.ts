@@ -13,6 +13,15 @@ import { renderRules } from "../../../../src/network/rules/rules.ts";
 describe("address pools", () => {
   it("choose a subnet that does not overlap a used one", () => {
     expect(formatSubnet(chooseSubnet([]))).toBe("172.18.0.0/16");
+    const pools = [
+      { base: "10.200.0.0/23", size: 24 },
+      { base: "10.201.0.0/24", size: 24 },
+    ];
+    const chosenOf = (used: string[]) => formatSubnet(chooseSubnet(used.map(parseSubnet), pools));
+    expect(chosenOf([])).toBe("10.200.0.0/24");
+    expect(chosenOf(["10.200.0.128/25"])).toBe("10.200.1.0/24");
+    expect(chosenOf(["10.200.0.0/16"])).toBe("10.201.0.0/24");
+    expect(() => chosenOf(["10.0.0.0/8"])).toThrow("no free IPv4 subnet");
     const used = [parseSubnet("172.16.0.0/12")];
     const chosen = chooseSubnet(used);
     expect(used.some((subnet) => overlaps(subnet, chosen))).toBe(false);

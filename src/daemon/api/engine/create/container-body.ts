@@ -218,6 +218,10 @@ export const createBody = z.strictObject({
   StopSignal: text.optional(),
   StopTimeout: whole(-1, 2_000_000).optional(),
   Shell: unsupported,
+  VolumesFrom: unsupported, // API 1.17 and older; dockerode sends an empty list
+  // docker-modem repeats the query's parameters in the body
+  name: informative,
+  platform: informative,
   HostConfig: hostConfig.optional(),
   NetworkingConfig: z
     .strictObject({ EndpointsConfig: map(endpointSettings.nullable()).optional() })
