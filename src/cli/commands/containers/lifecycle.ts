@@ -57,8 +57,6 @@ async function noteOwner(context: Context, stack: string | undefined): Promise<v
       `warning: the stack ${stack} is managed by the gitops source ${owner.source}, ${owner.isRepaired ? "which restores it" : "which reports this as drift"}; bay gitops suspend ${owner.source} prevents that\n`,
     );
 }
-const textOf = (reason: unknown): string =>
-  reason instanceof BayError && reason.hint ? `${messageOf(reason)}\n  ${reason.hint}` : messageOf(reason);
 
 const textOf = (reason: unknown): string =>
   reason instanceof BayError && reason.hint ? `${messageOf(reason)}\n  ${reason.hint}` : messageOf(reason);
