@@ -36,7 +36,7 @@ export function rulesOf(service: Service): Rule[] {
   const rules = service.watch ?? [];
   const ofBuild = buildIgnores(service);
   return rules.map((rule, index) => {
-    const where = `services.${service.name}.develop.watch[${index}]`;
+    const { where = `services.${service.name}.develop.watch.${index}` } = rule;
     if (rule.action === "rebuild" && !service.build)
       throw new BayError("BAD_WATCH_RULE", `${where}: the action rebuild needs a build`, {
         hint: "add a build to the service, or use another action",

@@ -57,7 +57,8 @@ export class WatchSessions {
   }
 
   #beforeStart({ id, config }: ContainerRecord): (() => Promise<void>) | undefined {
-    const { labels, name, mounts } = config;
+    const { labels, mounts } = config;
+    const name = shownName(config);
     if (labels[LABELS.oneOff] === "True") return undefined;
     const service = labels[LABELS.service] ?? "";
     const sessions = () =>
@@ -97,3 +98,6 @@ export class WatchSessions {
     });
   }
 }
+
+/** A replacement has a temporary name until it takes the place of the earlier container. */
+const shownName = ({ name }: ContainerRecord["config"]): string => name.replace(/^[0-9a-f]{12}_(?=.)/, "");

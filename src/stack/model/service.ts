@@ -226,6 +226,8 @@ export interface ContainerVolumes {
 
 /** A rule of `develop.watch`: which files of the host are watched, and what a change does. */
 export interface WatchRule {
+  /** `bay.yaml:4:7: services.web.develop.watch.0`, or without the place if it is not known. */
+  where?: string;
   /** A file or directory of the host, as an absolute path. */
   path: string;
   action: "rebuild" | "sync" | "restart" | "sync+restart" | "sync+exec";

@@ -1,5 +1,6 @@
 /** `develop.watch` of a service (Compose Develop Specification). */
 import { posix, resolve } from "node:path";
+import { atPlace } from "../../core/diagnostics.ts";
 import type { WatchRule } from "../model/stack.ts";
 import { readHook } from "./process.ts";
 import { type ServiceReader, strings, truth } from "./service-reader.ts";
@@ -19,7 +20,9 @@ export function readWatch(reader: ServiceReader): { watch?: WatchRule[] } {
     if (!isSync && rule.target) reader.note([...at, "target"], `the action is ${rule.action}`);
     if (!isSync && truth(rule.initial_sync))
       reader.note([...at, "initial_sync"], `the action is ${rule.action}`);
+    const whole = ["services", reader.name, ...at];
     return {
+      where: atPlace(reader.context.locate(whole), whole.join(".")),
       path: resolve(reader.context.directory, rule.path),
       action: rule.action,
       target: isSync && rule.target ? posix.join("/", rule.target) : undefined,

@@ -87,7 +87,10 @@ describe("a rule of develop.watch", () => {
     expect(() => ruleWith({ action: "rebuild", target: undefined })).toThrow(/needs a build/);
     for (const target of ["/proc", "/sys/x", "/dev/shm"])
       expect(() => ruleWith({ target }), target).toThrow(/is on a file system of the kernel/);
-    expect(() => ruleWith({ ignore: ["a[b"] })).toThrow(/services\.web\.develop\.watch\[0\]\.ignore/);
+    expect(() => ruleWith({ ignore: ["a[b"] })).toThrow(/services\.web\.develop\.watch\.0\.ignore/);
+    expect(() => ruleWith({ ignore: ["a[b"], where: "bay.yaml:4:7: services.web.develop.watch.0" })).toThrow(
+      /^bay\.yaml:4:7: services\.web\.develop\.watch\.0\.ignore: /,
+    );
   });
 
   it("does not read a directory of which nothing counts", () => {

@@ -54,7 +54,14 @@ export const networkBody = z.strictObject({
 
 export const connectBody = z.strictObject({
   Container: z.string().min(1).max(300),
-  EndpointConfig: endpointSettings.optional(),
+  EndpointConfig: endpointSettings
+    .extend({
+      Links: z
+        .array(z.string())
+        .max(0, "links are given when the container is created; give it an alias here")
+        .optional(),
+    })
+    .optional(),
 });
 
 export const disconnectBody = z.strictObject({

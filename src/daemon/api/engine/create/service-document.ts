@@ -178,6 +178,14 @@ function securityOf(host: HostConfig): Record<string, unknown> {
   };
 }
 
+/** `/name:/other/alias` is how inspect shows a link. With a network of their own, clients give the links with the network. */
+function linksOf({ NetworkingConfig: networking }: CreateBody, host: HostConfig): string[] | undefined {
+  const ofNetworks = Object.values(networking?.EndpointsConfig ?? {}).flatMap((each) => each?.Links ?? []);
+  const links = [...(host.Links ?? []), ...ofNetworks];
+  if (links.length === 0) return undefined;
+  return [...new Set(links.map((link) => link.replace(/^\//, "").replace(/:.*\//, ":")))];
+}
+
 /** A profile comes with the request: a path would be one of this host, and not of the client. */
 function checkedProfile(option: string): string {
   const [, profile] = /^seccomp[:=](.*)$/s.exec(option) ?? [];
@@ -196,8 +204,7 @@ function namesOf(body: CreateBody, host: HostConfig): Record<string, unknown> {
     dns_search: host.DnsSearch,
     dns_opt: host.DnsOptions,
     extra_hosts: host.ExtraHosts,
-    // `/name:/other/alias` is how inspect shows a link
-    external_links: host.Links?.map((link) => link.replace(/^\//, "").replace(/:.*\//, ":")),
+    external_links: linksOf(body, host),
   };
 }
 

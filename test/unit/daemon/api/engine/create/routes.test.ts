@@ -143,7 +143,10 @@ describe("the networks of the Engine API", () => {
   it("are joined and left by containers", async () => {
     await make({ Name: "own" });
     await create({});
-    const join = { Container: "one", EndpointConfig: { Aliases: ["db"] } };
+    const linked = { Container: "one", EndpointConfig: { Links: ["db:data"] } };
+    const refused = await bay.ask("POST", "/networks/own/connect", linked);
+    expect(refused).toMatchObject({ status: 400, body: { message: expect.stringContaining("Links") } });
+    const join = { Container: "one", EndpointConfig: { Aliases: ["db"], Links: [] } };
     expect((await bay.ask("POST", "/networks/own/connect", join)).status).toBe(200);
     expect(config().networks.map(({ network, aliases }) => [network, aliases])).toEqual([
       ["bridge", []],

@@ -166,6 +166,14 @@ describe("a request for a container", () => {
     expect(all).toEqual({ own: { aliases: ["a"], ipv4: "10.1.0.5", gatewayPriority: 2 } });
   });
 
+  it("has the links of its networks, and each once", () => {
+    const { externalLinks } = serviceOf({
+      HostConfig: { Links: ["db:data"] },
+      NetworkingConfig: { EndpointsConfig: { own: { Links: ["db:data", "app-cache-1:cache"] } } },
+    });
+    expect(externalLinks).toEqual({ data: "db", cache: "app-cache-1" });
+  });
+
   it.each<[object, RegExp]>([
     [{ CapAdd: ["NOTHING"] }, /^HostConfig.CapAdd: unknown capability NOTHING$/],
     [{ Binds: ["./here:/x"] }, /Binds: \.\/here:\/x: expected an absolute path/],
