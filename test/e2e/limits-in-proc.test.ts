@@ -116,6 +116,26 @@ describe.skipIf(!existsSync("/dev/fuse"))("/proc of a container (needs /dev/fuse
     expect(bay.run(["plan", "--detailed-exitcode"]).code).toBe(0);
   });
 
+  it("is the kernel's after a restart of lxcfs if the setting is host again", async () => {
+    settings();
+    bay.ok("daemon", "reload");
+    expect(memory("own")).toBe(LIMIT);
+    await lxcfs.stop();
+    await lxcfs.start();
+    await eventually(() => expect(memory("own")).toBe(hosts()));
+    settings({ proc: "limits" });
+    bay.ok("daemon", "reload");
+  });
+
+  it("is the host's where the container has the host's /proc and /sys as mounts", () => {
+    stack(`  own: ${service("volumes: ['/proc:/proc', '/sys:/sys:ro'], x-bay: { proc: limits }")}\n`);
+    bay.ok("up", "-d", "--remove-orphans");
+    expect(memory("own")).toBe(hosts());
+    expect(inside("own", "ls /sys/fs/cgroup | wc -l")).not.toBe("0");
+    stack(`  own: ${service()}\n`).ok("up", "-d");
+    expect(memory("own")).toBe(LIMIT);
+  });
+
   it("is an error if lxcfs does not answer, and the container before it keeps running", async () => {
     lxcfs.signal("SIGSTOP");
     try {

@@ -9,79 +9,126 @@ import { close, openProcess, type Remount } from "../../linux/index.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { isRunning } from "../model/records.ts";
-import { type LimitMount, limitMounts, lxcfsDevice, lxcfsMounts, showsLimits } from "../spec/lxcfs.ts";
+import {
+  isLxcfs,
+  type LimitMount,
+  limitMounts,
+  lxcfsDevice,
+  mountsOf,
+  showsLimits,
+  withoutOwn,
+} from "../spec/lxcfs.ts";
+
+/** What is known of the present run of a container. */
+interface Run {
+  start: number;
+  /** It has files of lxcfs, or should have them. */
+  isConcerned: boolean;
+  /** The lxcfs whose files it has; "" before the first look, undefined for none. */
+  device: string | undefined;
+}
+
+/** Milliseconds after which a container that cannot be repaired no longer holds up the others. */
+const LONGEST = 10_000;
 
 export class LimitRepair {
-  /** The lxcfs whose files the containers have; undefined before the first look. */
-  #seen: { device: string | undefined } | undefined;
+  readonly #runs = new Map<string, Run>();
   #isBusy = false;
+  #warned = "";
 
   constructor(readonly host: Host) {}
 
-  /** Begins the repair of all containers if lxcfs was restarted. It does not wait: lxcfs may be slow to answer. */
+  /** Begins the repair of containers that have another lxcfs than the host. It does not wait: lxcfs may be slow to answer. */
   look(): void {
     const { records, settings } = this.host;
-    const using = records
-      .list()
-      .filter((record) => isRunning(record) && showsLimits(record.config, settings));
-    if (using.length === 0 || this.#isBusy) return;
+    const running = records.list().filter(isRunning);
+    this.#forget(running);
+    const concerned = running.filter((record) => this.#runOf(record).isConcerned);
+    if (concerned.length === 0 || this.#isBusy) return;
     const device = lxcfsDevice(settings.lxcfs);
-    if (this.#seen && this.#seen.device === device) return;
+    const outdated = concerned.filter((record) => this.#runOf(record).device !== device);
+    if (outdated.length === 0) return;
     this.#isBusy = true;
-    void this.#repair(using, device)
-      .then(() => {
-        this.#seen = { device };
-      })
-      .catch((error) => this.host.emit("warning", `lxcfs: ${messageOf(error)}`))
+    void this.#repair(outdated, device)
+      .catch((error) => this.#warn(`lxcfs: ${messageOf(error)}`))
       .finally(() => {
         this.#isBusy = false;
       });
   }
 
   async #repair(records: ContainerRecord[], device: string | undefined): Promise<void> {
-    const mounts = device === undefined ? [] : await limitMounts(this.host.settings.lxcfs);
+    const { settings } = this.host;
+    const mounts = device === undefined ? [] : await limitMounts(settings.lxcfs);
+    this.#warned = "";
     for (const record of records) {
-      const { state, config } = record;
-      const own = new Set(config.mounts.map(({ target }) => target));
-      const change = changeOf(
-        state.pid,
-        device,
-        mounts.filter(({ target }) => !own.has(target)),
-      );
-      if (change === undefined) continue;
-      const pidfd = openProcess(state.pid, state.start);
-      if (pidfd === undefined) continue;
-      await runRemount({ pidfd, ...change });
-      this.host.emit("warning", `container ${config.name}: repaired the files of lxcfs in /proc`);
+      const { name, mounts: own } = record.config;
+      const given = showsLimits(record.config, settings) ? withoutOwn(mounts, own) : [];
+      try {
+        if (await change(record, device, given))
+          this.#warn(`container ${name}: repaired the files of lxcfs in /proc`);
+      } catch (error) {
+        this.#warn(`container ${name}: the files of lxcfs cannot be repaired: ${messageOf(error)}`);
+      }
+      this.#runOf(record).device = device;
     }
+  }
+
+  /** Looks at the mounts of a container once in each of its runs. */
+  #runOf({ id, config, state: { pid, start } }: ContainerRecord): Run {
+    const known = this.#runs.get(id);
+    if (known?.start === start) return known;
+    const isConcerned = showsLimits(config, this.host.settings) || (mountsOf(pid) ?? []).some(isLxcfs);
+    const run = { start, isConcerned, device: "" };
+    this.#runs.set(id, run);
+    return run;
+  }
+
+  #forget(running: readonly ContainerRecord[]): void {
+    if (this.#runs.size <= running.length) return;
+    const ids = new Set(running.map(({ id }) => id));
+    for (const id of this.#runs.keys()) if (!ids.has(id)) this.#runs.delete(id);
+  }
+
+  /** A failure that lasts is told once. */
+  #warn(text: string): void {
+    if (text === this.#warned) return;
+    this.#warned = text;
+    this.host.emit("warning", text);
   }
 }
 
-/** What must change in the mounts of a container; undefined for nothing, and for one that has ended. */
-function changeOf(
-  pid: number,
+/** Gives a container the files of this lxcfs. Returns false if it has them, and for one that has ended. */
+async function change(
+  { state }: ContainerRecord,
   device: string | undefined,
-  mounts: LimitMount[],
-): Omit<Remount, "pidfd"> | undefined {
-  let found: ReturnType<typeof lxcfsMounts>;
-  try {
-    found = lxcfsMounts(pid);
-  } catch {
-    return undefined;
-  }
+  given: LimitMount[],
+): Promise<boolean> {
+  const all = mountsOf(state.pid);
+  if (all === undefined) return false;
+  const found = all.filter(isLxcfs);
   // a container can move other directories, and so lead the path to another mount, such as a mask
   const unmount = found
     .filter((each) => each.device !== device && isKernelPath(each.point))
-    .map(({ point }) => point);
+    .map(({ point, device: of }) => ({ target: point, device: of }));
   const current = new Set(found.filter((each) => each.device === device).map(({ point }) => point));
-  const mount = mounts.filter(({ target }) => !current.has(target));
-  return unmount.length + mount.length === 0 ? undefined : { unmount, mount };
+  const mount = given.filter(({ target }) => !current.has(target));
+  if (unmount.length + mount.length === 0) return false;
+  const kernel = all
+    .filter(
+      ({ type, point }) => (type === "proc" && point === "/proc") || (type === "sysfs" && point === "/sys"),
+    )
+    .map(({ device: of }) => of);
+  const pidfd = openProcess(state.pid, state.start);
+  if (pidfd === undefined) return false;
+  await runRemount({ pidfd, unmount, mount, kernel });
+  return true;
 }
 
 function runRemount(task: Remount): Promise<void> {
   return new Promise((resolve, reject) => {
     const worker = startWorker("remount-worker", { workerData: task, stdout: false, stderr: false });
     let problem: Error | undefined = new Error("the worker ended without an answer");
+    const timer = setTimeout(() => reject(new Error("it takes too long")), LONGEST);
     worker.on("message", (answer: { ok: boolean; message?: string }) => {
       problem = answer.ok ? undefined : new Error(answer.message);
     });
@@ -89,6 +136,7 @@ function runRemount(task: Remount): Promise<void> {
       problem = error;
     });
     worker.on("exit", () => {
+      clearTimeout(timer);
       close(task.pidfd);
       if (problem) reject(problem);
       else resolve();

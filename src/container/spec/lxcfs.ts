@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import type { DaemonSettings } from "../../core/daemon-settings.ts";
 import { BayError } from "../../core/errors.ts";
 import type { ContainerConfig } from "../model/config.ts";
@@ -23,28 +23,43 @@ const PROCESSORS = "sys/devices/system/cpu";
 const ANSWERS_WITHIN = 10_000;
 
 export interface Mounted {
-  /** `major:minor`, which is another number after each start of lxcfs. */
+  /** `major:minor`. That of lxcfs is another one after each of its starts. */
   device: string;
   point: string;
+  type: string;
 }
 
-/** The mounts of lxcfs of a process, from its mountinfo (proc(5)): reading it never waits for lxcfs. */
-export function lxcfsMounts(pid: number | "self"): Mounted[] {
-  return readFileSync(`/proc/${pid}/mountinfo`, "utf8")
-    .split("\n")
-    .filter((line) => / - fuse\.lxcfs /.test(line))
-    .map((line) => {
-      const [, , device = "", , point = ""] = line.split(" ");
-      return {
-        device,
-        point: point.replace(/\\(\d{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8))),
-      };
-    });
+/** The mounts of a process, from its mountinfo (proc(5)): reading it never waits for a file system. Undefined if it has ended. */
+export function mountsOf(pid: number | "self"): Mounted[] | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/mountinfo`, "utf8");
+  } catch {
+    return undefined;
+  }
+  return text.split("\n").flatMap((line) => {
+    const [mount = "", source] = line.split(" - ");
+    const [, , device = "", , point = ""] = mount.split(" ");
+    const [type = ""] = source?.split(" ") ?? [];
+    const plain = point.replace(/\\(\d{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
+    return source === undefined ? [] : [{ device, point: plain, type }];
+  });
 }
+
+export const isLxcfs = ({ type }: Mounted): boolean => type === "fuse.lxcfs";
 
 /** The device of the lxcfs that is mounted at a directory; undefined if none is. */
 export function lxcfsDevice(directory: string): string | undefined {
-  return lxcfsMounts("self").findLast(({ point }) => point === directory)?.device;
+  return mountsOf("self")?.findLast((mount) => isLxcfs(mount) && mount.point === directory)?.device;
+}
+
+/** Those that no mount of the container replaces: one of the file itself, or of all of /proc or /sys. */
+export function withoutOwn(
+  limits: readonly LimitMount[],
+  mounts: readonly { target: string }[],
+): LimitMount[] {
+  const own = new Set(mounts.map(({ target }) => posix.resolve("/", target)));
+  return limits.filter(({ target }) => !own.has(target) && !own.has(`/${target.split("/")[1]}`));
 }
 
 /** What lxcfs provides. Throws NO_LXCFS if it is not mounted at the directory, or does not answer. */

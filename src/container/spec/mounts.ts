@@ -4,7 +4,7 @@ import { posix } from "node:path";
 import type { SpecImage, SpecMount } from "../../linux/index.ts";
 import type { ContainerConfig, ImageMount } from "../model/config.ts";
 import { deviceAt, mayMake } from "./devices.ts";
-import type { LimitMount } from "./lxcfs.ts";
+import { type LimitMount, withoutOwn } from "./lxcfs.ts";
 
 /** What mounts need beside the config: paths of the host. */
 export interface MountSources {
@@ -70,22 +70,27 @@ export function allMounts(config: ContainerConfig, parts: MountSources): SpecMou
       source: file,
       options: ["bind", ...(config.readOnly || readOnly ? ["ro"] : [])],
     }));
-  const limits: SpecMount[] = (parts.limits ?? [])
-    .filter(({ target }) => !targets.has(target))
-    .map(({ target, source, kind }) => ({
+  const limits = withoutOwn(parts.limits ?? [], config.mounts).map(
+    ({ target, source, kind }): SpecMount => ({
       destination: target,
       type: "bind",
       source,
       kind,
       options: ["bind", "ro"],
-    }));
+    }),
+  );
   const depth = (mount: SpecMount) => mount.destination.split("/").length;
   // as in Docker, a mount at /dev replaces the default /dev/pts, /dev/shm and /dev/mqueue
   const isCovered = ({ destination }: SpecMount) => targets.has("/dev") && destination.startsWith("/dev/");
   const usable = standard
     .filter((mount) => !targets.has(mount.destination) && !isCovered(mount))
     .filter((mount) => !(isHostIpc && mount.type === "bind" && !exists(mount.source!)));
-  return [...usable, ...limits, ...[...etc, ...own].sort((a, b) => depth(a) - depth(b))];
+  // what belongs into a mount of the container comes after it
+  const isBelowOwn = ({ destination }: SpecMount) =>
+    [...targets].some((target) => destination.startsWith(`${target}/`));
+  const below = usable.filter(isBelowOwn);
+  const first = usable.filter((mount) => !isBelowOwn(mount));
+  return [...first, ...limits, ...[...below, ...etc, ...own].sort((a, b) => depth(a) - depth(b))];
 }
 
 function boundDevice(source: string, target: string): SpecMount {
