@@ -138,7 +138,7 @@ describe("a build's files", () => {
   it("are a private repository's for who has its token, which is never shown", async () => {
     const far = (...options: string[]) =>
       bay.call(["image", "build", "-t", "test:1", ...options, `${web}/project.git`]);
-    expect((await far()).err).toContain("git failed");
+    expect((await far()).err).toContain("authentication failed");
     const file = join(bay.folder, "token");
     writeFileSync(file, `${TOKEN}\n`);
     expect((await far("--secret", `id=GIT_AUTH_TOKEN,src=${file}`)).code).toBe(0);

@@ -147,7 +147,6 @@ services:
     expect(bay.ps().every(({ State }) => State === "exited")).toBe(true);
     expect(bay.run(["up", "-d", "--abort-on-container-failure"]).err).toContain("cannot be used with");
     expect(bay.run(["up", "--menu"]).err).toContain("--menu is not supported: ");
-    expect(bay.run(["publish", "x"]).err).toContain("bay publish is not supported: ");
   });
 
   it("run takes capabilities, labels, env files and the service's names", () => {

@@ -246,7 +246,7 @@ describe.skipIf(!hasSshd)("ssh", () => {
     for (const command of ["plan", "ps", "ls", "history", "up"]) {
       const { code, err } = near.run(["-H", `${sshd.address}/run/absent.sock`, command]);
       expect([command, code]).toEqual([command, 1]);
-      expect(err).toContain("no bayd listens on unix:///run/absent.sock");
+      expect(err).toContain("no bayd is listening on unix:///run/absent.sock");
     }
     expect(existsSync(near.env.BAY_ROOT!)).toBe(false);
   });
