@@ -55,6 +55,12 @@ export const LIMITS = {
     unreadInput: 1 * MIB,
     /** Bytes that a client of a terminal leaves unread before output is left out */
     unsentOutput: 4 * MIB,
+    /** Events kept for `since`; exec_*, top, resize, attach, detach and copies have a bound of their own, of this size, too */
+    keptEvents: 1000,
+    /** Characters of the events kept for `since`, for each of the two bounds */
+    keptEventSize: 4 * MIB,
+    /** Bytes of the action of an event, such as the command of exec_create; the rest is replaced by an ellipsis */
+    eventAction: 1 * KIB,
     /** Bytes that a follower of events leaves unread before its connection is closed */
     unsentEvents: 4 * MIB,
     /** Lines that clients can cause in bayd's log in 10 seconds; more are left out */

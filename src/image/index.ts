@@ -44,6 +44,7 @@ export const archives = {
 
 /** Loaded lazily, because few commands need it and it takes long to load. */
 export const web = {
+  registrySettings: async () => (await import("./registry/settings.ts")).readSettings(),
   fetchUrl: async (...given: Parameters<typeof import("./sources/fetch-url.ts").fetchUrl>) =>
     (await import("./sources/fetch-url.ts")).fetchUrl(...given),
   resolveDigest: async (...given: Parameters<typeof import("./registry/pull.ts").resolveDigest>) =>

@@ -18,6 +18,7 @@ import {
 } from "./model/network.ts";
 import { newNetworkRecord } from "./model/new-network.ts";
 import { DEFAULT_NETWORK, DEFAULT_NETWORK_CONFIG } from "./model/predefined.ts";
+import { staleDefault } from "./model/stale-default.ts";
 import { Overlays } from "./overlay/overlays.ts";
 import { KeptSockets } from "./ports/kept-sockets.ts";
 import { PortHolder } from "./ports/port-holder.ts";
@@ -181,6 +182,13 @@ export class NetworkManager {
       this.#joiningDefault -= 1;
       await this.removeUnusedDefault();
     }
+  }
+
+  /** What the settings say of the default network and does not apply to its bridge yet, one line each. */
+  settingsWarnings(): string[] {
+    const existing = this.get(DEFAULT_NETWORK);
+    const warning = existing && staleDefault(existing, this.settings().network);
+    return warning === undefined ? [] : [warning];
   }
 
   /** The name servers of containers that name none: those of daemon.json, else the host's. */

@@ -131,7 +131,7 @@ export class FakeBayd {
       value instanceof Reply
         ? value
         : !this.#routes.has(name)
-          ? rejection(404, "NOT_FOUND", `the fake bayd has no route ${call.method} ${call.path}`)
+          ? rejection(501, "NO_ROUTE", `the fake bayd has no route ${call.method} ${call.path}`)
           : new Reply(200, value === undefined ? "" : JSON.stringify(value));
     answer.writeHead(reply.status, {
       ...reply.headers,

@@ -74,6 +74,11 @@ export function print(text: string): void {
   process.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
 }
 
+/** Text from a container or a client in one line: control and invisible characters as `\\n` or `\\u{1b}`. */
+export const escaped = (text: string): string =>
+  text.replace(/\p{C}/gu, (sign) => NAMED_SIGNS[sign] ?? `\\u{${sign.codePointAt(0)!.toString(16)}}`);
+const NAMED_SIGNS: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }

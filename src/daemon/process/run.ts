@@ -20,7 +20,7 @@ import type { ExtendDaemon } from "../extension.ts";
 import { StackService } from "../stacks/stack-service.ts";
 import { IdleMemory } from "./idle-memory.ts";
 import { Listeners } from "./listeners.ts";
-import { applyBounds, type Reloaded, reloadSettings } from "./settings.ts";
+import { applyBounds, type Reloaded, reloadSettings, warnOfSettings } from "./settings.ts";
 import { groupId } from "./socket-group.ts";
 
 const OBSERVE_INTERVAL = 1000;
@@ -52,6 +52,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const manager = new ContainerManager(roots, store, settings);
   let built: Builder | undefined;
   manager.on("warning", (text) => log(text));
+  warnOfSettings(manager);
   manager.logs.on("broken", (error) => {
     // without the log worker output would not be collected; the keeper restarts bayd
     log(`the log worker ended: ${messageOf(error)}`);

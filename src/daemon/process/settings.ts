@@ -26,6 +26,12 @@ export function applyBounds(settings: DaemonSettings): void {
   });
 }
 
+/** Writes to bayd's log which settings do not apply yet. */
+export function warnOfSettings(manager: ContainerManager): void {
+  for (const warning of manager.networks.settingsWarnings())
+    manager.emit("warning", `${settingsFile()}: ${warning}`);
+}
+
 export interface Reloaded {
   file: string;
   changes: SettingChange[];
@@ -43,6 +49,7 @@ export async function reloadSettings(manager: ContainerManager, listeners: Liste
   const [before, after] = [shownSettings(manager.settings), shownSettings(settings)];
   manager.settings = settings;
   applyBounds(settings);
+  warnOfSettings(manager);
   manager.events.publish("daemon", "reload", manager.roots.tag, { name: hostname() });
   const changes = [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((key) =>
     before[key] === after[key] ? [] : [{ key, from: before[key] ?? "not set", to: after[key] ?? "not set" }],

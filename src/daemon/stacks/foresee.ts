@@ -2,12 +2,28 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { loadChecker } from "../../build/index.ts";
+import type { ContainerRecord } from "../../container/index.ts";
 import { BayError } from "../../core/errors.ts";
 import type { Roots } from "../../core/roots.ts";
 import { sourceProblems } from "../../image/index.ts";
+import type { Actual } from "../../reconcile/index.ts";
 import type { Service, Stack } from "../../stack/index.ts";
-import { roomOf, roomText } from "../../store/index.ts";
+import { roomOf, roomText, type StoreReader } from "../../store/index.ts";
 import { toBuildRequest } from "./build-request.ts";
+import { missingOn } from "./missing.ts";
+
+/** What this host lacks for a stack, for a plan that is made from an observation after it. */
+export async function lacksOf(
+  state: StoreReader,
+  stack: Stack,
+): Promise<Pick<Actual, "missing" | "unmakable">> {
+  const [missing, unmakable] = await Promise.all([missingOf(state, stack), unmakableImages(stack)]);
+  return { missing, unmakable };
+}
+
+/** Sources of mounts, devices and containers to share with that this host does not have. */
+export const missingOf = (state: StoreReader, stack: Stack): Promise<Actual["missing"]> =>
+  missingOn(stack, state.list<ContainerRecord>("container/"));
 
 /** Why images of the stack cannot be created here, by their names: a missing tool or file, a Dockerfile with errors. */
 export async function unmakableImages(stack: Stack): Promise<Record<string, string[]>> {

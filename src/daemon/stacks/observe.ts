@@ -37,7 +37,6 @@ import type { Stack, StackImage } from "../../stack/index.ts";
 import type { StoreReader } from "../../store/index.ts";
 import type { VolumeRecord } from "../../volume/index.ts";
 import { fullDisks } from "./foresee.ts";
-import { missingOn } from "./missing.ts";
 import { takenPorts } from "./taken-ports.ts";
 
 export interface View {
@@ -49,7 +48,10 @@ export interface View {
   lostPorts?: () => { container: string; hostPort: number; protocol: string }[];
 }
 
-/** Read-only by type: a plan cannot change anything. */
+/**
+ * Read-only by type: a plan cannot change anything. What the host lacks for the stack (`missing`, `unmakable`) takes longer to
+ * find out, and is not contained: see `lacksOf`.
+ */
 export function observe(
   view: View,
   name: string,
@@ -111,7 +113,7 @@ export function observe(
     withoutDocker: socketBinds(stack),
     takenPorts: stack ? takenPorts(stack, own, foreign) : [],
     unmakable: {},
-    missing: stack ? missingOn(stack, records) : {},
+    missing: {},
     fullDisks: fullDisks(view.roots),
     cpus: cpus().length,
     foreignNames: foreign.map(({ config }) => config.name),

@@ -22,7 +22,7 @@ import {
 import { chooseServices, dependenciesOf, type Stack } from "../../stack/index.ts";
 import { makeExecutor, type UpSettings } from "./executor.ts";
 import { FixedAddresses } from "./fixed-addresses.ts";
-import { unmakableImages } from "./foresee.ts";
+import { lacksOf, missingOf, unmakableImages } from "./foresee.ts";
 import { History, type Revision } from "./history.ts";
 import { observe, type View } from "./observe.ts";
 import { checkContents, contentOf } from "./secret-content.ts";
@@ -100,8 +100,8 @@ export class StackService {
   }
 
   async plan(stack: Stack, options: PlanOptions): Promise<Plan> {
-    const actual = this.observe(stack.name, stack);
-    actual.unmakable = await unmakableImages(stack);
+    const lacks = await lacksOf(this.manager.store, stack);
+    const actual = { ...this.observe(stack.name, stack), ...lacks };
     if (options.build !== false) await this.images.noteStale(stack, actual);
     return makePlan(stack, actual, options);
   }
@@ -183,7 +183,8 @@ export class StackService {
    * there is only one step.
    */
   async run(stack: Stack, request: OneOffRequest): Promise<ContainerRecord> {
-    const plan = makeOneOffPlan(stack, this.observe(stack.name, stack), request);
+    const missing = await missingOf(this.manager.store, stack);
+    const plan = makeOneOffPlan(stack, { ...this.observe(stack.name, stack), missing }, request);
     checkContents(plan, stack);
     const execute = makeExecutor(this.manager, stack, { graceMs: undefined, timeoutMs: undefined });
     const [create, ...others] = plan.steps;
@@ -243,11 +244,17 @@ export class StackService {
     return isHalf ? last : this.history.previous(name);
   }
 
-  #planOf({ stack, images }: Revision): Plan {
-    return makePlan(stack, observe(this.view, stack.name, stack, images), ROLLBACK);
+  #planOf({ stack, images }: Revision, missing: Actual["missing"] = {}): Plan {
+    return makePlan(stack, { ...observe(this.view, stack.name, stack, images), missing }, ROLLBACK);
   }
 
-  /** The plan of a rollback. Throws NO_REVISION, IMAGE_NOT_FOUND. */
+  /** The plan of a rollback, with its problems on this host. Throws NO_REVISION, IMAGE_NOT_FOUND. */
+  async checkedRollbackPlan(name: string, number: number | undefined): Promise<Plan> {
+    const revision = this.#revision(name, number);
+    return this.#planOf(revision, await missingOf(this.manager.store, revision.stack));
+  }
+
+  /** The plan of a rollback; sources of mounts are not checked. Throws NO_REVISION, IMAGE_NOT_FOUND. */
   rollbackPlan(name: string, number: number | undefined): Plan {
     return this.#planOf(this.#revision(name, number));
   }

@@ -1,5 +1,6 @@
 /** `bay container …` for any container by its name or ID: what the commands on a stack's containers do not do. */
 import { BayError, messageOf } from "../../../core/errors.ts";
+import { askEach } from "../../ask-each.ts";
 import type { Context } from "../../context.ts";
 import { filterQuery } from "../../filter-query.ts";
 import { type ContainerRow, containersOf } from "../../named-containers.ts";
@@ -41,12 +42,10 @@ export async function list(context: Context, _args: string[], options: ListOptio
   const { psListing } = await import("../../ui/ps-listing.ts");
   const { column, printListing } = await import("../../ui/listing.ts");
   const { humanBytes } = await import("../../ui/output.ts");
-  const all = await Promise.all(
-    rows.map(async (row) => ({
-      row,
-      inspected: await client.json<Inspected>("GET", `/containers/${row.Id}/json`),
-    })),
-  );
+  const all = await askEach(rows, async (row) => ({
+    row,
+    inspected: await client.json<Inspected>("GET", `/containers/${row.Id}/json`),
+  }));
   const listing = psListing(options.trunc === false);
   const sized = {
     ...listing.columns,

@@ -1,5 +1,5 @@
 /** Commands that apply one action to each container of a stack. */
-import { BayError, messageOf } from "../../../core/errors.ts";
+import { BayError, hasCode, messageOf } from "../../../core/errors.ts";
 import { signalNumber } from "../../../core/signals.ts";
 import type { StackOwner } from "../../../daemon/index.ts";
 import type { Context } from "../../context.ts";
@@ -48,10 +48,11 @@ async function noteOwner(context: Context, stack: string | undefined): Promise<v
   if (stack === undefined || context.options.dryRun) return;
   const client = await context.client();
   const path = `/bay/v1/stacks/${encodeURIComponent(stack)}/owner`;
-  // a bayd of an earlier version does not tell
-  const { owner } = await client
-    .json<{ owner: StackOwner | null }>("GET", path)
-    .catch(() => ({ owner: null }));
+  const { owner } = await client.json<{ owner: StackOwner | null }>("GET", path).catch((error: unknown) => {
+    // a bayd of an earlier version does not have the route
+    if (hasCode(error, "NO_ROUTE")) return { owner: null };
+    throw error;
+  });
   if (owner)
     process.stderr.write(
       `warning: the stack ${stack} is managed by the gitops source ${owner.source}, ${owner.isRepaired ? "which restores it" : "which reports this as drift"}; bay gitops suspend ${owner.source} prevents that\n`,

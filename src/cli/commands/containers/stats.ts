@@ -1,3 +1,4 @@
+import { askEach } from "../../ask-each.ts";
 import type { Context } from "../../context.ts";
 import { containersOf, nameOf } from "../../named-containers.ts";
 import { column, type Listing, printListing } from "../../ui/listing.ts";
@@ -20,14 +21,16 @@ export async function stats(
   for (;;) {
     const { client, rows: all } = await containersOf(context, services);
     const rows = all.filter(({ State }) => options.all || State === "running");
-    const samples = await Promise.all(
-      rows.map(async (row) =>
+    // all at the same time, because a sample takes about a second
+    const samples = await askEach(
+      rows,
+      async (row) =>
         toRow(
           row.Id,
           nameOf(row),
           await client.json<Sample>("GET", `/containers/${row.Id}/stats?stream=false`),
         ),
-      ),
+      rows.length,
     );
     if (options.format !== "json" && options.stream !== false && hasCursor(process.stdout))
       process.stdout.write("\x1b[2J\x1b[H");

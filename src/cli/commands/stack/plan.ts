@@ -86,15 +86,16 @@ async function makePlanFor(context: Context, stack: Stack, options: PlanOptions)
   } catch (error) {
     if (!hasCode(error, "NO_DAEMON")) throw error;
   }
-  const [{ observe }, { unmakableImages }, { readState }, { makePlan }] = await Promise.all([
+  const [{ observe }, { lacksOf }, { readState }, { makePlan }] = await Promise.all([
     import("../../../daemon/stacks/observe.ts"),
     import("../../../daemon/stacks/foresee.ts"),
     import("../../../store/index.ts"),
     import("../../../reconcile/index.ts"),
   ]);
   const state = readState(join(context.roots.root, "state"));
+  const lacks = await lacksOf(state, stack);
   const actual = observe({ roots: context.roots, state, health: () => "none" }, stack.name, stack);
-  return makePlan(stack, { ...actual, unmakable: await unmakableImages(stack) }, options);
+  return makePlan(stack, { ...actual, ...lacks }, options);
 }
 
 const savedSchema = z.object({

@@ -1,4 +1,5 @@
 import { BayError, hasCode } from "../../../core/errors.ts";
+import { askEach } from "../../ask-each.ts";
 import type { Context } from "../../context.ts";
 import {
   type ContainerRow,
@@ -43,7 +44,7 @@ export async function ps(context: Context, services: string[], options: PsOption
   }
   const { psListing } = await import("../../ui/ps-listing.ts");
   const { printListing } = await import("../../ui/listing.ts");
-  const all = await Promise.all(rows.map(async (row) => ({ row, inspected: await inspect(row.Id) })));
+  const all = await askEach(rows, async (row) => ({ row, inspected: await inspect(row.Id) }));
   await printListing(options.format, psListing(isWhole), all);
 }
 

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { containersOf } from "../../named-containers.ts";
 import { parseTime } from "../../options.ts";
-import { print } from "../../ui/output.ts";
+import { escaped, print } from "../../ui/output.ts";
 
 interface EventLine {
   Type: string;
@@ -41,6 +41,6 @@ export async function events(
           attributes: event.Actor.Attributes,
         }),
       );
-    else print(`${time} ${event.Type} ${event.Action} ${name || event.Actor.ID}`);
+    else print(escaped(`${time} ${event.Type} ${event.Action} ${name || event.Actor.ID}`));
   }
 }

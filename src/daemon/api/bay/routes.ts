@@ -103,7 +103,7 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
     ),
     route("POST", "/bay/v1/stacks/*/rollback/plan", async (call) => {
       const { revision } = await call.ownBody(rollbackBody);
-      sendJson(call.response, 200, stacks.rollbackPlan(call.parts[0]!, revision));
+      sendJson(call.response, 200, await stacks.checkedRollbackPlan(call.parts[0]!, revision));
     }),
     route("POST", "/bay/v1/stacks/*/rollback", async (call) => {
       const { revision, graceMs, pid, claim } = await call.ownBody(rollbackBody);

@@ -37,15 +37,23 @@ export const commitBody = z.object({
 
 const nameOf = (variable: string) => variable.split("=", 1)[0]!;
 
-/** Adds the container's config for what the body leaves out: as in Docker, an empty value counts as left out. */
+/**
+ * Adds the container's config for what the body leaves out. As in Docker, an empty value counts as left out, but an empty
+ * Entrypoint removes the container's, and a new Entrypoint does not get the arguments of the old one: without Cmd, there is
+ * none.
+ */
 export function committedConfig(body: z.output<typeof commitBody>): (before: RunConfig) => RunConfig {
   return (before) => {
     const given = Object.entries(body).filter(
       ([, value]) => value !== undefined && value !== "" && Object.keys(value).length > 0,
     );
+    const { Cmd, Entrypoint, ...others } = before;
+    const isNewProgram = (body.Entrypoint ?? []).length > 0;
     const own = new Set((body.Env ?? []).map(nameOf));
     return {
-      ...before,
+      ...others,
+      ...(isNewProgram || Cmd === undefined ? {} : { Cmd }),
+      ...(body.Entrypoint || Entrypoint === undefined ? {} : { Entrypoint }),
       ...Object.fromEntries(given),
       Env: [...(body.Env ?? []), ...(before.Env ?? []).filter((entry) => !own.has(nameOf(entry)))],
       ExposedPorts: { ...before.ExposedPorts, ...body.ExposedPorts },

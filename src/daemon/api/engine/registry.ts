@@ -58,7 +58,8 @@ export function registryRoutes(): Route[] {
     route("POST", "/auth", async (call) => {
       const { serveraddress = "", ...auth } = await call.body(authBody);
       const credentials = readCredentials(auth, "the request");
-      await checkLogin(registryOf(serveraddress), credentials ?? { username: "", password: "" });
+      const given = credentials ?? { username: "", password: "" };
+      await checkLogin(registryOf(serveraddress), given, goneSignal(call.response));
       sendJson(call.response, 200, { Status: "Login Succeeded", IdentityToken: "" });
     }),
     route("GET", "/distribution/*/json", async (call) => {

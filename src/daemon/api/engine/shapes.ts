@@ -70,6 +70,16 @@ function ports(record: ContainerRecord) {
   return [...rows, ...exposed];
 }
 
+/** NetworkSettings.Ports of inspect; a port may be bound at several places of the host. */
+export function boundPorts({ state }: Pick<ContainerRecord, "state">) {
+  const bound: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const { hostAddress, hostPort, containerPort, protocol } of state.boundPorts) {
+    const key = `${containerPort}/${protocol}`;
+    bound[key] = [...(bound[key] ?? []), { HostIp: hostAddress || "0.0.0.0", HostPort: String(hostPort) }];
+  }
+  return bound;
+}
+
 function networks(shown: Shown, record: ContainerRecord) {
   const running = isRunning(record);
   return Object.fromEntries(
@@ -163,12 +173,6 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
   const { config, state, id } = record;
   const directory = containerDirectory(manager, id);
   const health = manager.sessions.health(id);
-  const bound = Object.fromEntries(
-    state.boundPorts.map(({ hostAddress, hostPort, containerPort, protocol }) => [
-      `${containerPort}/${protocol}`,
-      [{ HostIp: hostAddress || "0.0.0.0", HostPort: String(hostPort) }],
-    ]),
-  );
   const first = record.endpoints[0];
   const firstNetwork = networks(manager, record)[first?.network ?? ""];
   const execs = manager.execs.idsOf(id);
@@ -266,7 +270,7 @@ export function toInspect(manager: ContainerManager, record: ContainerRecord) {
       LinkLocalIPv6PrefixLen: 0,
       SecondaryIPAddresses: null,
       SecondaryIPv6Addresses: null,
-      Ports: bound,
+      Ports: boundPorts(record),
       EndpointID: firstNetwork?.EndpointID ?? "",
       Gateway: firstNetwork?.Gateway ?? "",
       IPAddress: first?.address ?? "",

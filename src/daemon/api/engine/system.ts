@@ -1,10 +1,11 @@
 /** System, network and volume routes of the Docker Engine API. */
 import { readdirSync, readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
-import { settingsFile, shownSettings } from "../../../core/daemon-settings.ts";
-import { BayError } from "../../../core/errors.ts";
+import { type DaemonSettings, settingsFile, shownSettings } from "../../../core/daemon-settings.ts";
+import { BayError, messageOf } from "../../../core/errors.ts";
 import { plainWarnings } from "../../../core/listen-settings.ts";
 import { VERSION } from "../../../core/version.ts";
+import { web } from "../../../image/index.ts";
 import { roomOf, roomWarnings } from "../../../store/index.ts";
 import type { VolumeRecord } from "../../../volume/index.ts";
 import { type Route, route, sendJson } from "../http.ts";
@@ -14,6 +15,7 @@ import { findNetwork } from "./find-network.ts";
 import { networkFilter, volumeFilter } from "./list-filters.ts";
 import { networkShape, predefinedNetworks, shownNetworks } from "./network-shape.ts";
 import { parameters } from "./parameters.ts";
+import { registryConfigShape } from "./registry-config.ts";
 import { usedVolumes, volumeView } from "./views.ts";
 import { volumeShape } from "./volume-shape.ts";
 
@@ -52,6 +54,16 @@ const capabilities = () => ({
   BridgeNfIp6tables: false,
   Debug: false,
 });
+
+/** The settings that the next pull uses; if their files have errors, those of bayd's start, with a warning. */
+async function shownRegistries({ registries: { mirrors, insecure } }: DaemonSettings) {
+  try {
+    return { shape: registryConfigShape(await web.registrySettings()), warnings: [] };
+  } catch (error) {
+    const started = { mirrors: { "docker.io": mirrors }, insecure };
+    return { shape: registryConfigShape(started), warnings: [`WARNING: ${messageOf(error)}`] };
+  }
+}
 
 export function systemRoutes({ manager }: Services): Route[] {
   const ping: Route["handle"] = ({ response }) => {
@@ -101,7 +113,8 @@ export function systemRoutes({ manager }: Services): Route[] {
         ],
       }),
     ),
-    route("GET", "/info", ({ response }) => {
+    route("GET", "/info", async ({ response }) => {
+      const registries = await shownRegistries(manager.settings);
       const all = manager.list();
       const count = (status: string) => all.filter(({ state }) => state.status === status).length;
       sendJson(response, 200, {
@@ -139,13 +152,7 @@ export function systemRoutes({ manager }: Services): Route[] {
         DockerRootDir: manager.roots.root,
         SecurityOptions: ["name=seccomp,profile=builtin"],
         IndexServerAddress: "https://index.docker.io/v1/",
-        RegistryConfig: {
-          AllowNondistributableArtifactsCIDRs: [],
-          AllowNondistributableArtifactsHostnames: [],
-          InsecureRegistryCIDRs: ["127.0.0.0/8"],
-          IndexConfigs: {},
-          Mirrors: [],
-        },
+        RegistryConfig: registries.shape,
         GenericResources: null,
         HttpProxy: "",
         HttpsProxy: "",
@@ -169,7 +176,11 @@ export function systemRoutes({ manager }: Services): Route[] {
         RuncCommit: { ID: "", Expected: "" },
         InitCommit: { ID: "", Expected: "" },
         ProductLicense: "",
-        Warnings: [...roomWarnings(manager.roots), ...plainWarnings(manager.settings.listen)],
+        Warnings: [
+          ...roomWarnings(manager.roots),
+          ...plainWarnings(manager.settings.listen),
+          ...registries.warnings,
+        ],
         Bay: {
           RunDir: manager.roots.run,
           SettingsFile: settingsFile(),

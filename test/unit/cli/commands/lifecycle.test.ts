@@ -40,6 +40,16 @@ describe("bay stop", () => {
     expect(changes()).toEqual([`POST /containers/${web}/stop`]);
   });
 
+  it("tells which source of gitops manages the stack, and reports why it cannot", async () => {
+    const owner = "GET /bay/v1/stacks/demo/owner";
+    bayd.on(owner, { owner: { source: "shop", isRepaired: true } });
+    expect((await run("stop")).stderr).toContain("managed by the gitops source shop, which restores it");
+    bayd.on(owner, rejection(500, "INTERNAL", "the state cannot be read"));
+    const { code, stderr } = await run("stop");
+    expect(code).toBe(1);
+    expect(stderr).toContain("the state cannot be read");
+  });
+
   it("requests nothing with --dry-run", async () => {
     const { stderr } = await run("stop", "--dry-run", "web");
     expect(changes()).toEqual([]);

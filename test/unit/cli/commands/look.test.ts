@@ -332,6 +332,13 @@ describe("bay events", () => {
     expect(JSON.parse(stdout)).toMatchObject({ service: "db", action: "die", id: "c1" });
   });
 
+  it("prints the command of a client in one line without control characters", async () => {
+    bayd.on("GET /events", lines(event("web", "exec_start: sh -c a\nb\x1b[2J")));
+    expect((await run("events", "--until", "1760000001")).stdout).toBe(
+      "2025-10-09T08:53:20.000Z container exec_start: sh -c a\\nb\\u{1b}[2J web\n",
+    );
+  });
+
   it("ends with an error if bayd stops", async () => {
     bayd.on("GET /events", (_call: Call, answer: { write: (text: string) => void; destroy: () => void }) => {
       answer.write(`${JSON.stringify(event("web", "start"))}\n`);

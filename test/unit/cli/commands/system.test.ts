@@ -44,7 +44,7 @@ describe("bay volume", () => {
     expect(await json("volume", "inspect", "a b")).toEqual([volumes[0]]);
     expect((await run("volume", "rm", "-f", "a b")).stdout).toBe("removed volume a b\n");
     expect(bayd.seen.at(-1)).toBe("DELETE /volumes/a%20b?force=1");
-    await rejects(["volume", "rm", "x"], "error[NOT_FOUND]: the fake bayd has no route DELETE /volumes/x\n");
+    await rejects(["volume", "rm", "x"], "error[NO_ROUTE]: the fake bayd has no route DELETE /volumes/x\n");
   });
 
   const packed = (value: object) => ({

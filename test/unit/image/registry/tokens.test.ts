@@ -3,8 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { request } from "undici";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { searchRegistry } from "../../../../src/image/registry/catalogue.ts";
+import { dispatcherFor } from "../../../../src/image/registry/endpoint.ts";
 import { checkLogin } from "../../../../src/image/registry/login.ts";
 import { fetchUrl } from "../../../../src/image/sources/fetch-url.ts";
 import { ImageStore } from "../../../../src/image/store/image-store.ts";
@@ -240,6 +242,38 @@ describe("a login", () => {
     await expect(checkLogin(registry.host, { username: "me", password: "other" })).rejects.toThrow(
       code("REGISTRY_AUTH"),
     );
+  });
+});
+
+describe("a login during a transfer", () => {
+  it("does not wait for the transfer", async () => {
+    let release = () => {};
+    registry.fault = (_call, reply) => {
+      reply.writeHead(200, { "content-length": 2 });
+      reply.write("{");
+      release = () => reply.end("}");
+      return true;
+    };
+    const dispatcher = dispatcherFor(registry.host, true);
+    const transfer = await request(`http://${registry.host}/v2/`, { dispatcher });
+    registry.fault = () => false;
+    await checkLogin(registry.host, { username: "me", password: "secret" });
+    release();
+    expect(await transfer.body.text()).toBe("{}");
+  });
+
+  it("ends its retries with its client", async () => {
+    const gone = new AbortController();
+    let asked = 0;
+    registry.fault = (_call, reply) => {
+      asked += 1;
+      reply.writeHead(503).end();
+      gone.abort();
+      return true;
+    };
+    const login = checkLogin(registry.host, { username: "me", password: "secret" }, gone.signal);
+    await expect(login).rejects.toThrow(code("ABORTED"));
+    expect(asked).toBe(1);
   });
 });
 
