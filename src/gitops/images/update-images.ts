@@ -83,7 +83,9 @@ async function writeBackOnce(
   };
   try {
     const { writeBack } = await import("./write-back.ts");
-    const commit = await writeBack(services, source, applied.id, branch, overrides, signal);
+    const own = last?.branch === branch ? last.commit : undefined;
+    const where = { base: applied.id, branch, last: own };
+    const commit = await writeBack(services, source, where, overrides, signal);
     log(`gitops ${source.name}: committed newer images to ${branch}: ${commit}`);
     note({ writtenBack: { commit, base: applied.id, images: wanted, branch } });
   } catch (error) {
