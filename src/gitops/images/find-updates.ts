@@ -85,7 +85,7 @@ export async function findUpdates(
         askedAt.set(service, { at: now, question });
         return to === undefined ? own(used) : [{ service, from: image, to }];
       } catch (error) {
-        // bayd ends, which says nothing about the registry
+        // bayd stops: that is not a failure of the registry
         if (signal.aborted) return own(found);
         const why = limit.aborted
           ? `${parseReference(image).registry} did not answer within ${askTime / 1000} seconds`

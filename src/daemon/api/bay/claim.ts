@@ -11,7 +11,7 @@ import type { Services } from "../server.ts";
  * comes before the warnings of the plan, or is part of the error's hint. Throws STACK_FOLLOWED, and what the change throws.
  */
 export const claimerOf =
-  ({ owners }: Pick<Services["stacks"], "owners">) =>
+  (stacks: Pick<Services["stacks"], "owners">) =>
   async (
     stack: string,
     claim: Claim | undefined,
@@ -19,7 +19,8 @@ export const claimerOf =
     checks: ClaimChecks,
     change: () => Promise<Plan>,
   ): Promise<Plan> => {
-    const notes = await claimStack(owners, stack, claim, { tell, ...checks });
+    // the extension sets the owners after the routes are made
+    const notes = await claimStack(stacks.owners, stack, claim, { tell, ...checks });
     if (notes.length === 0) return change();
     try {
       return withNotes(await change(), notes);

@@ -5,6 +5,7 @@ import { claimerOf } from "../../../../../src/daemon/api/bay/claim.ts";
 import { clusterRoutes } from "../../../../../src/daemon/api/bay/cluster.ts";
 import type { Call } from "../../../../../src/daemon/api/http.ts";
 import type { Services } from "../../../../../src/daemon/api/server.ts";
+import { NO_OWNERS, type StackOwners } from "../../../../../src/daemon/stacks/stack-owner.ts";
 
 const OWNER = { source: "shop", repository: "/git/shop (branch main)", isRepaired: true };
 const PLAN = { stack: "shop", steps: [], warnings: ["a warning"] };
@@ -49,6 +50,17 @@ describe("a change of a followed stack", () => {
     const plan = await claimerOf({ owners })("shop", "take-over", {}, {}, async () => PLAN);
     expect(plan.warnings).toEqual([expect.stringContaining("bay gitops resume shop"), "a warning"]);
     expect(calls).toEqual(["suspend shop"]);
+  });
+});
+
+describe("the owners of stacks", () => {
+  it("can be set after the routes are made", async () => {
+    const stacks = { owners: NO_OWNERS };
+    const claimed = claimerOf(stacks);
+    stacks.owners = followed().owners as StackOwners;
+    await expect(claimed("shop", undefined, {}, {}, async () => PLAN)).rejects.toMatchObject({
+      code: "STACK_FOLLOWED",
+    });
   });
 });
 
