@@ -251,6 +251,8 @@ export const LIMITS = {
     totalBytes: 512 * MIB,
     /** Bytes of the stack of a commit */
     stackBytes: 32 * MIB,
+    /** Bytes of a stack file to which newer images are written */
+    editedBytes: 1 * MIB,
     /** Encrypted files of a commit */
     encryptedFiles: 200,
     /** Bytes of one encrypted file */

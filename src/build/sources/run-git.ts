@@ -16,6 +16,8 @@ export interface GitAccess {
   environment?: NodeJS.ProcessEnv;
   /** The address may be a path of this host. Never with submodules, because these could name any path. */
   allowFiles?: boolean;
+  /** `latin1` keeps each byte of the output as a character. Default: utf8. */
+  encoding?: "utf8" | "latin1";
 }
 
 const MAX_OUTPUT = 64 << 20;
@@ -34,7 +36,7 @@ export function runGit(
     ...environment(remote, credentials, access),
     GIT_ALLOW_PROTOCOL: protocols,
   };
-  const options = { env, maxBuffer: MAX_OUTPUT, signal };
+  const options = { env, maxBuffer: MAX_OUTPUT, signal, encoding: access.encoding ?? ("utf8" as const) };
   return new Promise((resolve, reject) => {
     execFile("git", [...SAFE, ...words], options, (cause, out, told) => {
       if (!cause) return resolve(out);

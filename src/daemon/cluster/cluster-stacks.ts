@@ -120,6 +120,12 @@ export class ClusterStacks {
     })) as Plan;
   }
 
+  /** Throws what `up` would throw before its first change. */
+  async checkUp(stack: Stack, options: PlanOptions, { skipUnreachable }: ClusterOptions): Promise<void> {
+    const { unreachable } = await this.plan(stack, options);
+    if (!skipUnreachable) refuseUnreachable(unreachable);
+  }
+
   /**
    * Applies a stack on all its hosts. Throws HOST_UNREACHABLE before anything is done, STACK_BUSY, APPLY_FAILED with the failures
    * of all hosts.
@@ -167,16 +173,19 @@ export class ClusterStacks {
     write: (progress: Progress) => void,
     asker: Asker,
   ): Promise<Plan> {
-    const asked = await this.#preparation.askAll(name);
-    const lost = asked.filter(({ member, state }) => !state && this.#hadPart(member, name));
-    if (!options.skipUnreachable)
-      refuseUnreachable(lost.map(({ member, why = "" }) => ({ host: member.name, why })));
-    const requests = asked
-      .filter(({ state }) => state !== undefined)
-      .map(({ member }) => ({ member, path: "/bay/v1/down", body: options.body }));
+    const members = await this.checkDown(name, options);
+    const requests = members.map((member) => ({ member, path: "/bay/v1/down", body: options.body }));
     return this.#requests.locked(name, asker, requests, () =>
       this.#requests.sendAll(name, requests, asker, write),
     );
+  }
+
+  /** The hosts that can remove their part of a stack. Throws HOST_UNREACHABLE if one of them does not answer. */
+  async checkDown(name: string, { skipUnreachable }: ClusterOptions): Promise<Member[]> {
+    const asked = await this.#preparation.askAll(name);
+    const lost = asked.filter(({ member, state }) => !state && this.#hadPart(member, name));
+    if (!skipUnreachable) refuseUnreachable(lost.map(({ member, why = "" }) => ({ host: member.name, why })));
+    return asked.filter(({ state }) => state !== undefined).map(({ member }) => member);
   }
 
   #hadPart(member: Member, stack: string): boolean {

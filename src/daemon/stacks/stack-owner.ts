@@ -24,15 +24,21 @@ export interface StackOwners {
 
 export const NO_OWNERS: StackOwners = { ownerOf: () => undefined, suspend: async () => {} };
 
+export interface ClaimChecks {
+  /** Tells whether the command would change nothing. */
+  isUnchanged?: () => Promise<boolean>;
+  /** Throws if the change is not possible, before the source is suspended for it. */
+  check?: () => Promise<unknown>;
+}
+
 /**
- * Lets a command change a stack, and returns what its user must know. `isUnchanged` tells whether the command would change
- * nothing. Throws STACK_FOLLOWED if the stack follows a repository and the command does not say how to treat that.
+ * Lets a command change a stack, and returns what its user must know. Throws what the check throws, and STACK_FOLLOWED if the stack follows a repository and the command does not say how to treat that.
  */
 export async function claimStack(
   owners: StackOwners,
   stack: string,
   claim: Claim | undefined,
-  { tell, isUnchanged }: { tell: (text: string) => void; isUnchanged?: () => Promise<boolean> },
+  { tell, isUnchanged, check }: ClaimChecks & { tell: (text: string) => void },
 ): Promise<string[]> {
   const owner = owners.ownerOf(stack);
   if (!owner || (claim === undefined && (await isUnchanged?.()))) return [];
@@ -42,6 +48,7 @@ export async function claimStack(
       `the stack ${stack} follows ${repository}: ${isRepaired ? "the next repair of drift or sync" : "the next sync"} of the gitops source ${source} restores the state of the repository`,
     ];
   if (claim === "take-over") {
+    await check?.();
     tell(`suspending the gitops source ${source}`);
     await owners.suspend(source);
     return [

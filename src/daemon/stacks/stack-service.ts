@@ -106,6 +106,12 @@ export class StackService {
     return makePlan(stack, actual, options);
   }
 
+  /** Throws what `up` with these options would throw before its first change. */
+  async checkUp(stack: Stack, options: PlanOptions): Promise<void> {
+    checkNames(stack, options);
+    checkContents(await this.plan(stack, options), stack);
+  }
+
   /** True if `up` with these options has no steps, no output and no containers to wait for. Throws UNKNOWN_SERVICE. */
   async isUp(stack: Stack, options: PlanOptions): Promise<boolean> {
     checkNames(stack, options);

@@ -101,7 +101,11 @@ export class FollowedRepositories {
               ...access,
               environment: { ...access.environment, ...environment },
             });
-          const result = await action({ path, url, commit, run });
+          const read = async (object: string) => {
+            const words = [`--git-dir=${path}`, "cat-file", "blob", object];
+            return Buffer.from(await runGit(words, url, { ...access, encoding: "latin1" }), "latin1");
+          };
+          const result = await action({ path, url, commit, run, read });
           await forgetOldCommits(run, commit);
           return result;
         });
@@ -147,6 +151,8 @@ export interface Clone {
   url: GitUrl;
   commit: string;
   run: (words: readonly string[], environment?: NodeJS.ProcessEnv) => Promise<string>;
+  /** The bytes of a file in the repository. */
+  read: (object: string) => Promise<Buffer>;
 }
 
 /** Runs an action with a signal that also aborts after a time. Throws GITOPS_TIMEOUT. */

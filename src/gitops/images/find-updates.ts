@@ -5,7 +5,9 @@ import type { ImageUpdate, Stack } from "../../stack/index.ts";
 import type { ImageOverride, UpdatedImage } from "../model/status.ts";
 import { newestTag } from "./newest-tag.ts";
 
+/** Milliseconds for which a registry is asked for the tags of one image. */
 const ASK_TIME = 30_000;
+const MAX_FAILURE = 4000;
 
 /** The services whose images follow a policy, with the images that the repository names. */
 export const updatedImages = ({ services }: Stack): UpdatedImage[] =>
@@ -25,53 +27,76 @@ export function withOverrides(stack: Stack, overrides: readonly ImageOverride[])
 
 export interface Found {
   overrides: ImageOverride[];
-  /** Why a registry could not be asked. */
+  /** Why registries could not be asked: it is kept until they are asked again. */
   failure: string | undefined;
 }
 
-/** When each image was asked for, in memory. */
-export type AskedAt = Map<string, number>;
+/** When the registry of a service was asked, for which image and policy, and why it did not answer. */
+interface Asked {
+  at: number;
+  question: string;
+  failure?: string;
+}
+
+/** By service, in memory. */
+export type AskedAt = Map<string, Asked>;
 
 /**
- * The overrides that the policies choose now. `known` are those in use, which stay where a registry does not answer or is not
- * asked yet. `isBad` tells tags that have failed. Never throws.
+ * The overrides that the policies choose now. Where a registry does not answer, or is not asked yet, those of `found` are kept,
+ * which were chosen before; where it answers without a newer image, those of `used`, because their tags may have been removed
+ * there. `isBad` tells the images of services that have failed. `askTime` is in milliseconds. Never throws.
  */
 export async function findUpdates(
   images: readonly UpdatedImage[],
-  known: readonly ImageOverride[],
+  { used, found }: { used: readonly ImageOverride[]; found: readonly ImageOverride[] },
   {
     interval,
     askedAt,
     now,
     isBad,
     signal,
+    askTime = ASK_TIME,
   }: {
     interval: number;
     askedAt: AskedAt;
     now: number;
-    isBad: (image: string) => boolean;
+    isBad: (service: string, image: string) => boolean;
     signal: AbortSignal;
+    askTime?: number;
   },
 ): Promise<Found> {
-  let failure: string | undefined;
   const overrides = await Promise.all(
     images.map(async ({ service, image, policy }): Promise<ImageOverride[]> => {
-      const own = known.filter((each) => each.service === service && each.from === image);
+      const own = (all: readonly ImageOverride[]) =>
+        all.filter(
+          (each) =>
+            each.service === service &&
+            each.from === image &&
+            !isBad(service, each.to) &&
+            isChosen(policy, image, each.to),
+        );
+      const question = JSON.stringify([image, policy]);
       const last = askedAt.get(service);
-      if (last !== undefined && now - last < (policy.intervalMs ?? interval)) return own;
-      askedAt.set(service, now);
+      if (last?.question === question && now - last.at < (policy.intervalMs ?? interval)) return own(found);
+      const limit = AbortSignal.timeout(askTime);
       try {
-        const to = await newerImage(image, policy, isBad, signal);
-        if (to !== undefined) return [{ service, from: image, to }];
-        // its tag may have left the registry; the policy may have changed
-        return own.filter((each) => !isBad(each.to) && isChosen(policy, image, each.to));
+        const isBadHere = (to: string) => isBad(service, to);
+        const to = await newerImage(image, policy, isBadHere, AbortSignal.any([signal, limit]));
+        askedAt.set(service, { at: now, question });
+        return to === undefined ? own(used) : [{ service, from: image, to }];
       } catch (error) {
-        failure = `services.${service}.image: ${messageOf(error)}`;
-        return own;
+        // bayd stops: that is not a failure of the registry
+        if (signal.aborted) return own(found);
+        const why = limit.aborted
+          ? `${parseReference(image).registry} did not answer within ${askTime / 1000} seconds`
+          : messageOf(error);
+        askedAt.set(service, { at: now, question, failure: `services.${service}.image: ${why}` });
+        return own(found);
       }
     }),
   );
-  return { overrides: overrides.flat(), failure };
+  const failures = images.flatMap(({ service }) => askedAt.get(service)?.failure ?? []);
+  return { overrides: overrides.flat(), failure: failures.join("; ").slice(0, MAX_FAILURE) || undefined };
 }
 
 const tagOf = (image: string) => parseReference(image).tag ?? "latest";
@@ -86,8 +111,7 @@ async function newerImage(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const reference = parseReference(image);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIME)]);
-  const tags = await web.listTags(reference, await findCredentials(reference.registry), limit);
+  const tags = await web.listTags(reference, await findCredentials(reference.registry), signal);
   const current = reference.tag ?? "latest";
   const bare = image.endsWith(`:${current}`) ? image.slice(0, -current.length - 1) : image;
   const named = (tag: string) => `${bare}:${tag}`;

@@ -37,58 +37,66 @@ export async function newOverrides(
   const askedAt = services.askedAt(source.name);
   if (isForced) askedAt.clear();
   const bad = isForced ? [] : images.bad;
-  const { overrides, failure } = await findUpdates(images.policies, images.overrides, {
+  const known = { used: images.overrides, found: images.available ?? images.overrides };
+  const { overrides, failure: unanswered } = await findUpdates(images.policies, known, {
     interval: source.interval,
     askedAt,
     now: Date.now(),
-    isBad: (image) => bad.some((each) => each.image === image),
+    isBad: (service, image) =>
+      bad.some((each) => each.image === image && (each.service === undefined || each.service === service)),
     signal,
   });
-  const isNew = !sameOverrides(overrides, images.overrides);
+  // what is written back is a change of the repository, even if its images were already in use
+  const isNew = !sameOverrides(overrides, source.write_back === undefined ? images.overrides : []);
   const isAllowed = source.policy === "auto" && (isForced || isOpen(source.windows, new Date()));
-  const available = isNew && (!isAllowed || source.write_back) ? overrides : undefined;
+  const written = isNew && isAllowed ? await writeBackOnce(services, source, overrides, signal) : {};
+  if (signal.aborted) return undefined;
+  const available = isNew ? overrides : undefined;
+  const failure = [unanswered, written.failure].filter(Boolean).join("; ") || undefined;
   const isTold =
     images.failure === failure &&
     images.bad.length === bad.length &&
+    (images.available === undefined) === (available === undefined) &&
     sameOverrides(images.available ?? [], available ?? []);
   if (!isTold) {
-    const { failure: _, available: __, ...rest } = images;
-    if (failure) services.log(`gitops ${source.name}: ${failure}`);
+    const status = records.status(source.name);
+    const { failure: _, available: __, ...rest } = status.images ?? NO_IMAGES;
+    if (failure && failure !== images.failure) services.log(`gitops ${source.name}: ${failure}`);
     const next = { ...rest, bad, ...(failure ? { failure } : {}), ...(available ? { available } : {}) };
-    records.note(source.name, { ...records.status(source.name), images: next });
+    records.note(source.name, { ...status, images: next });
   }
-  if (!isNew || !isAllowed) return undefined;
-  if (source.write_back === undefined) return overrides;
-  await writeBackOnce(services, source, source.write_back, overrides, signal);
-  return undefined;
+  if (!isNew || !isAllowed || source.write_back !== undefined) return undefined;
+  // the return to images of the commit has failed: it is the commit that is bad
+  const { applied, bad: badCommit } = records.status(source.name);
+  const isReturn = changesOf(images.overrides, overrides).length === 0;
+  return isReturn && !isForced && badCommit?.commit === applied?.id ? undefined : overrides;
 }
 
-/** Commits the newer images to the branch, unless the same was done before. Never throws. */
+/** Commits the newer images to the branch of write_back, unless the same was done before. Never throws. */
 async function writeBackOnce(
   services: FollowServices,
   source: Source,
-  branch: string,
   overrides: readonly ImageOverride[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<{ failure?: string }> {
   const { records, log } = services;
+  const { write_back: branch } = source;
   const { applied, images = NO_IMAGES } = records.status(source.name);
-  if (!applied) return;
+  if (branch === undefined || !applied) return {};
   const wanted = overrides.map(({ service, to }) => `${service}=${to}`).sort();
   const last = images.writtenBack;
-  if (last?.base === applied.id && last.branch === branch && last.images.join() === wanted.join()) return;
-  const note = (change: Partial<Images>) => {
-    const status = records.status(source.name);
-    records.note(source.name, { ...status, images: { ...(status.images ?? NO_IMAGES), ...change } });
-  };
+  if (last?.base === applied.id && last.branch === branch && last.images.join() === wanted.join()) return {};
   try {
     const { writeBack } = await import("./write-back.ts");
-    const commit = await writeBack(services, source, applied.id, branch, overrides, signal);
+    const own = last?.branch === branch ? last.commit : undefined;
+    const where = { base: applied.id, branch, last: own };
+    const commit = await writeBack(services, source, where, overrides, signal);
     log(`gitops ${source.name}: committed newer images to ${branch}: ${commit}`);
-    note({ writtenBack: { commit, base: applied.id, images: wanted, branch } });
+    const writtenBack = { commit, base: applied.id, images: wanted, branch };
+    const status = records.status(source.name);
+    records.note(source.name, { ...status, images: { ...(status.images ?? NO_IMAGES), writtenBack } });
+    return {};
   } catch (error) {
-    if (signal.aborted) return;
-    note({ failure: `the commit to ${branch} failed: ${messageOf(error)}` });
-    log(`gitops ${source.name}: the commit to ${branch} failed: ${messageOf(error)}`);
+    return { failure: `the commit to ${branch} failed: ${messageOf(error)}` };
   }
 }

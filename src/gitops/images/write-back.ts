@@ -1,46 +1,30 @@
 /** Commits newer images to a branch of the followed repository, with git's plumbing: there is no working tree. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { isMap, isScalar, parseAllDocuments, type Scalar } from "yaml";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join, normalize } from "node:path";
 import { BayError } from "../../core/errors.ts";
-import { checkOut } from "../git/check-out.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { formatSize } from "../../core/sizes.ts";
+import { type Entry, readTree } from "../git/check-out.ts";
 import type { FollowServices } from "../loop/follower.ts";
 import type { Source } from "../model/source.ts";
 import type { ImageOverride } from "../model/status.ts";
+import { editImages } from "../read/read-stack.ts";
+import { pushImages } from "./push-images.ts";
 
 const IDENTITY = { NAME: "bay", EMAIL: "bay@localhost" };
 const MAIN_FILES = /^(bay|compose|docker-compose)(\.override)?\.ya?ml$/;
+const MAX_SIZE = LIMITS.gitops.editedBytes;
 
-/** A stack file with newer images; nothing else of its text changes. `found` gets the services that it has. */
-export function withImages(text: string, changes: readonly ImageOverride[], found: Set<string>): string {
-  const edits: { start: number; end: number; to: string }[] = [];
-  for (const document of parseAllDocuments(text)) {
-    const services = "contents" in document ? document.get("services") : undefined;
-    if (!isMap(services)) continue;
-    for (const { service, from, to } of changes) {
-      const own = services.get(service);
-      const image = isMap(own) ? own.get("image", true) : undefined;
-      if (!isScalar(image) || image.value !== from) continue;
-      const [start, end] = (image as Scalar).range!;
-      const quote = /^["']/.exec(text.slice(start, end))?.[0] ?? "";
-      edits.push({ start, end, to: `${quote}${to}${quote}` });
-      found.add(service);
-    }
-  }
-  return edits
-    .sort((a, b) => b.start - a.start)
-    .reduce((all, { start, end, to }) => all.slice(0, start) + to + all.slice(end), text);
-}
+const refused = (message: string) => new BayError("GITOPS_COMMIT", message);
 
 /**
- * Pushes a commit on top of `base`, and returns its hash. The followed branch is only moved forward; another branch is replaced.
- * Throws GIT_FAILED, GITOPS_COMMIT if an image is not written in a stack file.
+ * Pushes a commit on top of `base`, and returns its hash. `last` is the commit that was pushed to the branch before. Throws
+ * GIT_FAILED, and GITOPS_COMMIT if an image is not written in a stack file, or if the branch has a commit of others.
  */
 export async function writeBack(
-  { repositories, directory }: FollowServices,
+  { repositories, directory, command, records }: FollowServices,
   source: Source,
-  base: string,
-  branch: string,
+  { base, branch, last }: { base: string; branch: string; last: string | undefined },
   overrides: readonly ImageOverride[],
   signal: AbortSignal,
 ): Promise<string> {
@@ -48,26 +32,31 @@ export async function writeBack(
   const work = mkdtempSync(join(directory, "write-back-"));
   try {
     return await repositories.withCommit(source, target, signal, async (clone) => {
-      const { run, url } = clone;
-      const { entries, directory: top } = await checkOut(clone, join(work, "files"));
+      const { run } = clone;
+      const entries = readTree(await run(["ls-tree", "-r", "-t", "-l", "-z", base]));
       const index = { GIT_INDEX_FILE: join(work, "index") };
       await run(["read-tree", base], index);
       const found = new Set<string>();
-      for (const [path, { mode }] of entries) {
-        if (!mode.startsWith("100") || !isStackFile(source, path)) continue;
-        const before = readFileSync(join(top, path), "utf8");
-        const after = withImages(before, overrides, found);
-        if (after === before) continue;
+      for (const [path, entry] of entries) {
+        if (!entry.mode.startsWith("100") || !isStackFile(source, path)) continue;
+        const before = await textOf(clone, path, entry);
+        const after = await editImages(command, { text: before, changes: [...overrides] }, signal);
+        for (const service of after.found) found.add(service);
+        if (after.text === before) continue;
         const file = join(work, "blob");
-        writeFileSync(file, after);
+        writeFileSync(file, after.text);
         const blob = (await run(["hash-object", "-w", "--no-filters", "--", file])).trim();
-        await run(["update-index", "--cacheinfo", `${mode},${blob},${path}`], index);
+        await run(["update-index", "--cacheinfo", `${entry.mode},${blob},${path}`], index);
       }
       const missing = overrides.filter(({ service }) => !found.has(service));
       if (missing.length > 0)
-        throw new BayError(
-          "GITOPS_COMMIT",
-          `${missing.map(({ service, from }) => `services.${service}.image: ${from} is not written in a stack file of the source`).join("; ")}`,
+        throw refused(
+          missing
+            .map(
+              ({ service, from }) =>
+                `services.${service}.image: ${from} is not written in a stack file of the source`,
+            )
+            .join("; "),
         );
       const tree = (await run(["write-tree"], index)).trim();
       const subject = `Update ${overrides.map(({ to }) => to).join(", ")}`.slice(0, 200);
@@ -77,8 +66,10 @@ export async function writeBack(
         ),
       );
       const commit = (await run(["commit-tree", tree, "-p", base, "-m", subject], who)).trim();
-      const isOwn = branch !== source.branch;
-      await run(["push", "-q", "--", url.remote, `${isOwn ? "+" : ""}${commit}:refs/heads/${branch}`]);
+      const others = records
+        .sources()
+        .filter(({ name, repo }) => name !== source.name && repo === source.repo);
+      await pushImages(clone, commit, { branch, last, sources: [source, ...others] });
       return commit;
     });
   } finally {
@@ -86,9 +77,31 @@ export async function writeBack(
   }
 }
 
-function isStackFile({ path: folder, files }: Source, path: string): boolean {
-  const prefix = folder === "" ? "" : `${folder.replace(/\/+$/, "")}/`;
-  if (!path.startsWith(prefix)) return false;
-  const name = path.slice(prefix.length);
-  return files.length > 0 ? files.some((file) => file.replace(/^\.\//, "") === name) : MAIN_FILES.test(name);
+/**
+ * The text of a file as git stores it: a checkout could convert it by .gitattributes. Throws GITOPS_COMMIT for a file that is
+ * too large, or that is not UTF-8, which would be changed in other places than the images.
+ */
+async function textOf(
+  { read }: { read: (object: string) => Promise<Buffer> },
+  path: string,
+  { object, size }: Entry,
+): Promise<string> {
+  if (size > MAX_SIZE)
+    throw refused(
+      `${path} has ${formatSize(size)}; images are only written to files of at most ${formatSize(MAX_SIZE)}`,
+    );
+  const bytes = await read(object);
+  const text = bytes.toString("utf8");
+  if (!Buffer.from(text, "utf8").equals(bytes))
+    throw refused(`${path} is not valid UTF-8, so that images are not written to it`);
+  return text;
+}
+
+/** Whether a path of the tree is a main stack file of the source, whose paths may have `./` and double slashes. */
+export function isStackFile({ path: folder, files }: Pick<Source, "path" | "files">, path: string): boolean {
+  const inTree = (...parts: string[]) => normalize(join("/", ...parts)).slice(1);
+  if (files.length > 0) return files.some((file) => inTree(folder, file) === path);
+  const slash = path.lastIndexOf("/");
+  const top = inTree(folder).replace(/\/$/, "");
+  return path.slice(0, Math.max(slash, 0)) === top && MAIN_FILES.test(path.slice(slash + 1));
 }

@@ -11,7 +11,7 @@ import { updatedImages, withOverrides } from "../images/find-updates.ts";
 import { changesOf, NO_IMAGES, sameOverrides } from "../images/update-images.ts";
 import type { GitopsRecords } from "../model/records.ts";
 import type { Source } from "../model/source.ts";
-import type { Attempt, Commit, ImageOverride, Status, UpdatedImage } from "../model/status.ts";
+import type { Attempt, Commit, ImageOverride, Images, Status, UpdatedImage } from "../model/status.ts";
 import type { DecryptedContent } from "../read/read-stack.ts";
 import { HealthLimit } from "./health-limit.ts";
 
@@ -51,7 +51,10 @@ export async function applyCommit(
 ): Promise<boolean> {
   const policies = updatedImages(given);
   const stack = withOverrides(given, overrides);
-  const images = overrides.filter(({ service, to }) => stack.services[service]?.image === to);
+  const images = overrides.filter(
+    ({ service, from, to }) =>
+      given.services[service]?.image === from && stack.services[service]?.image === to,
+  );
   const { records } = services;
   const status = records.status(source.name);
   const isResumed = status.attempt?.commit.id === commit.id && status.attempt.project === stack.name;
@@ -107,10 +110,12 @@ function newAttempt(
   images: ImageOverride[],
 ): Attempt {
   const isOfImages = applied?.id === commit.id && !sameOverrides(known.overrides, images);
-  const isNew = ({ to }: ImageOverride) => !known.overrides.some((each) => each.to === to);
+  const isNew = ({ service, to }: ImageOverride) =>
+    !known.overrides.some((each) => each.service === service && each.to === to);
+  const newOverrides = isOfImages ? images.filter(isNew) : [];
   return {
     ...(images.length > 0 ? { images } : {}),
-    ...(isOfImages ? { newImages: images.filter(isNew).map(({ to }) => to) } : {}),
+    ...(newOverrides.length > 0 ? { newOverrides } : {}),
     commit,
     startedAt: new Date().toISOString(),
     project,
@@ -190,7 +195,7 @@ function noteFailed(
   const { attempt: _, pending: __, rulesChanged: ___, ...status } = records.status(source.name);
   const revision = stacks.history.list(attempt.project).at(-1)?.number;
   const { images = NO_IMAGES } = status;
-  const ofImages = attempt.newImages?.map((image) => ({ image, reason }));
+  const ofImages = attempt.newOverrides?.map(({ service, to }) => ({ service, image: to, reason }));
   const next: Status = {
     ...status,
     ...(ofImages
@@ -262,13 +267,30 @@ function noteApplied(
       project,
       ...(revision === undefined ? {} : { revision }),
       ...(isHidden ? { hasHidden: true as const } : {}),
-      ...(policies.length > 0
-        ? { images: { ...NO_IMAGES, bad: known.bad, policies: [...policies], overrides: [...images] } }
-        : {}),
+      ...imagesAfter(known, policies, images),
       syncCount: status.syncCount + 1,
     },
     { at, outcome: "applied", commit, reason, tookMs: Date.now() - Date.parse(attempt.startedAt) },
   );
+}
+
+/**
+ * What stays known of newer images: what waits is still valid where the commit names the same image; the commit that was
+ * pushed to a branch is known for as long as that branch may be replaced.
+ */
+function imagesAfter(
+  { bad, available = [], failure, writtenBack }: Images,
+  policies: readonly UpdatedImage[],
+  overrides: readonly ImageOverride[],
+): { images?: Images } {
+  const isValid = ({ service, from }: ImageOverride) =>
+    policies.some((each) => each.service === service && each.image === from);
+  const waiting = available.filter(isValid);
+  const kept: Partial<Images> = writtenBack ? { writtenBack } : {};
+  if (policies.length === 0) return writtenBack ? { images: { ...NO_IMAGES, ...kept } } : {};
+  if (failure !== undefined) kept.failure = failure;
+  if (waiting.length > 0 && !sameOverrides(waiting, overrides)) kept.available = waiting;
+  return { images: { ...kept, bad, policies: [...policies], overrides: [...overrides] } };
 }
 
 /** `2 of 3 containers are running, web is unhealthy`, for status. */

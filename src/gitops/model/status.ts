@@ -23,7 +23,7 @@ export interface Attempt {
   /** Newer images than those of the commit. */
   images?: ImageOverride[];
   /** Only these images are new: if they fail, the commit is not bad. */
-  newImages?: string[];
+  newOverrides?: ImageOverride[];
 }
 
 /** A service whose image follows a policy, and the image that the repository names. */
@@ -46,11 +46,11 @@ export interface Images {
   policies: UpdatedImage[];
   /** In use. */
   overrides: ImageOverride[];
-  /** Newer images that are not used, because the policy is manual or a window is closed. */
+  /** What the policies choose, if that is not in use: the policy is manual, a window is closed, or it is applied next. */
   available?: ImageOverride[];
-  /** Images that have failed: they are not tried again. */
-  bad: { image: string; reason: string }[];
-  /** Why a registry could not be asked. */
+  /** Images that have failed: they are not tried again for the service, or for any if there is no service. */
+  bad: { image: string; service?: string; reason: string }[];
+  /** Why a registry could not be asked, or images could not be written back. */
   failure?: string;
   /** The commit with the newer images, and what it is based on. */
   writtenBack?: { commit: string; base: string; images: string[]; branch: string };

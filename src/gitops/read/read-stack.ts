@@ -8,7 +8,7 @@ import { LIMITS } from "../../core/limits.ts";
 import type { Stack } from "../../stack/index.ts";
 import { type CheckedOut, pathInside } from "../git/check-out.ts";
 import type { Source } from "../model/source.ts";
-import type { ReadRequest, ReadResult } from "./reader-process.ts";
+import type { EditRequest, EditResult, ReadRequest, ReadResult } from "./reader-process.ts";
 
 const READ_TIME = 60_000;
 const MAX_RESULT = LIMITS.gitops.stackBytes;
@@ -57,7 +57,7 @@ export async function readStack(
     encrypted: encryptedFiles(entries).map((path) => join(directory, path)),
     identities: [...identities],
   };
-  const result = await ask(command, request, signal);
+  const result = await ask<ReadResult>(command, request, signal);
   const links = [...leading].map(([path, target]) => `${path} -> ${target}`);
   const linkText = `symbolic links that point outside the repository are not followed: ${links.slice(0, 5).join(", ")}`;
   const shown = (text: string) => text.replaceAll(`${directory}/`, "");
@@ -105,7 +105,18 @@ function encryptedFiles(entries: CheckedOut["entries"]): string[] {
   return found.map(([path]) => path);
 }
 
-function ask(command: readonly string[], request: ReadRequest, signal: AbortSignal): Promise<ReadResult> {
+/** Changes images in the text of a stack file, in a process of its own. Throws GITOPS_COMMIT, ABORTED. */
+export const editImages = (
+  command: readonly string[],
+  request: EditRequest,
+  signal: AbortSignal,
+): Promise<EditResult> => ask(command, request, signal);
+
+function ask<Result>(
+  command: readonly string[],
+  request: ReadRequest | EditRequest,
+  signal: AbortSignal,
+): Promise<Result> {
   const [program = "", ...words] = command;
   return new Promise((done, reject) => {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_TIME)]);
@@ -139,7 +150,7 @@ function ask(command: readonly string[], request: ReadRequest, signal: AbortSign
       if (size > MAX_RESULT) return reject(refused(`the stack is larger than ${MAX_RESULT >> 20} MiB`));
       if (code !== 0)
         return reject(refused(`the stack could not be read: ${told.trim() || `exit code ${code}`}`));
-      done(JSON.parse(Buffer.concat(parts).toString("utf8")) as ReadResult);
+      done(JSON.parse(Buffer.concat(parts).toString("utf8")) as Result);
     });
     child.stdin.end(JSON.stringify(request));
   });

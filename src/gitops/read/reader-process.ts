@@ -5,7 +5,9 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { BayError, messageOf } from "../../core/errors.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { loadStack, type Stack, StackError } from "../../stack/index.ts";
+import { withImages } from "../images/edit-images.ts";
 import type { Decrypted } from "../sops/decrypt-files.ts";
 
 const requestSchema = z.object({
@@ -18,6 +20,20 @@ const requestSchema = z.object({
   encrypted: z.array(z.string()),
   identities: z.array(z.string()),
 });
+
+/** Changes of images in the text of a stack file. */
+const editSchema = z.object({
+  text: z.string().max(LIMITS.gitops.editedBytes),
+  changes: z.array(z.object({ service: z.string(), from: z.string(), to: z.string() })),
+});
+
+export type EditRequest = z.infer<typeof editSchema>;
+
+export interface EditResult {
+  text: string;
+  /** Services whose images were found. */
+  found: string[];
+}
 
 export type ReadRequest = z.infer<typeof requestSchema>;
 
@@ -34,17 +50,26 @@ export type ReadResult =
     }
   | { error: string; hint?: string };
 
-/** Reads the request, and prints the stack or what is wrong with it. */
+/** Reads a request, and prints the stack or what is wrong with it, or the changed text. */
 export async function readStackForGitops(): Promise<void> {
-  const { cwd, files, name, envFiles, profiles, encrypted, identities } = requestSchema.parse(
-    JSON.parse(readFileSync(0, "utf8")),
-  );
+  const request: unknown = JSON.parse(readFileSync(0, "utf8"));
+  const edit = editSchema.safeParse(request);
+  const result = edit.success ? edited(edit.data) : await readStack(requestSchema.parse(request));
+  process.stdout.write(JSON.stringify(result));
+}
+
+function edited({ text, changes }: EditRequest): EditResult {
+  const found = new Set<string>();
+  return { text: withImages(text, changes, found), found: [...found] };
+}
+
+async function readStack(request: ReadRequest): Promise<ReadResult> {
+  const { cwd, files, name, envFiles, profiles, encrypted, identities } = request;
   const none: Decrypted = { contents: new Map(), failures: new Map() };
   const { contents, failures } =
     encrypted.length > 0
       ? await (await import("../sops/decrypt-files.ts")).decryptFiles(encrypted, identities)
       : none;
-  let result: ReadResult;
   try {
     const { stack, warnings, inputs, sources } = loadStack({
       cwd,
@@ -63,7 +88,7 @@ export async function readStackForGitops(): Promise<void> {
     const decrypted = decryptedOf(stack, contents);
     const others = inputs.filter((path) => !decrypted.some(({ file }) => file === path));
     const { valuesOf } = await import("../sops/decrypt-files.ts");
-    result = {
+    return {
       stack,
       warnings: warnings.map(({ message }) => message),
       inputs,
@@ -81,9 +106,8 @@ export async function readStackForGitops(): Promise<void> {
     const more = isOfSops ? [] : [...failures].map(([path, why]) => `${path}: ${why}`);
     const text = [plain, ...more].join("\n");
     const hint = error instanceof BayError ? error.hint : undefined;
-    result = { error: text, ...(hint ? { hint } : {}) };
+    return { error: text, ...(hint ? { hint } : {}) };
   }
-  process.stdout.write(JSON.stringify(result));
 }
 
 /** The secrets and configs whose files were decrypted. */

@@ -11,6 +11,7 @@ import { readSettings } from "./settings.ts";
 const TAG = /^\w[\w.-]{0,127}$/;
 const PAGE_SIZE = 1000;
 const MAX_TAGS = 100_000;
+const MAX_PAGES = 1000;
 const answerSchema = z.object({ tags: z.array(z.string()).max(MAX_TAGS).nullish() });
 
 /** Tags that are not valid are left out. Throws errors of the registry, REGISTRY_ANSWER. */
@@ -22,33 +23,45 @@ export async function listTags(
   const endpoint = endpointsOf(registry, readSettings()).find(({ isMirror }) => !isMirror)!;
   const client = new RegistryClient(endpoint, credentials);
   const first = `/v2/${repository}/tags/list`;
+  const refused = (what: string) => new BayError("REGISTRY_ANSWER", `${endpoint.host} sent ${what}`);
   const tags: string[] = [];
+  const asked = new Set<string>();
   let path: string | undefined = `${first}?n=${PAGE_SIZE}`;
   try {
     while (path !== undefined) {
+      if (asked.has(path)) throw refused(`the same page of the list of tags of ${repository} twice`);
+      if (asked.size >= MAX_PAGES)
+        throw refused(`more than ${MAX_PAGES} pages of the list of tags of ${repository}`);
+      asked.add(path);
       const answer = await client.request(path, {
         scopes: [`repository:${repository}:pull`],
         expect: [200],
         signal,
       });
       const parsed = answerSchema.safeParse(tryJson((await readAnswer(answer.body)).toString("utf8")));
-      if (!parsed.success)
-        throw new BayError(
-          "REGISTRY_ANSWER",
-          `${endpoint.host} sent an invalid list of tags of ${repository}`,
-        );
+      if (!parsed.success) throw refused(`an invalid list of tags of ${repository}`);
       tags.push(...(parsed.data.tags ?? []).filter((tag) => TAG.test(tag)));
       if (tags.length > MAX_TAGS)
         throw new BayError("REGISTRY_ANSWER", `${registry}/${repository} has more than ${MAX_TAGS} tags`);
-      // RFC 8288: <URL>; rel="next". Only the position is taken, so that a registry cannot lead to another host or in a loop
-      const next = /^<([^>]+)>;\s*rel="?next"?/.exec([answer.headers.link ?? []].flat()[0] ?? "")?.[1];
-      const last: string | null = next ? new URL(next, "http://localhost").searchParams.get("last") : null;
-      const following: string | undefined =
-        last === null ? undefined : `${first}?n=${PAGE_SIZE}&last=${encodeURIComponent(last)}`;
-      path = following === path || parsed.data.tags?.length === 0 ? undefined : following;
+      const next = nextOf([answer.headers.link ?? []].flat());
+      const query = next === undefined ? undefined : queryOf(next);
+      if (query === "") throw refused(`an invalid link to the next tags of ${repository}`);
+      // only the query is taken, so that a registry cannot lead to another host or path
+      path = query === undefined ? undefined : first + query;
     }
   } finally {
     void closeConnections();
   }
   return tags;
 }
+
+/** The target of the link with the relation `next` (RFC 8288), which a header can have among others. */
+function nextOf(headers: readonly string[]): string | undefined {
+  for (const [, target = "", parameters = ""] of headers.join(", ").matchAll(/<([^>]*)>([^<]*)/g))
+    if (/;\s*rel\s*=\s*("([^"]*\s)?next(\s[^"]*)?"|next\s*(?=[;,]|$))/i.test(parameters)) return target;
+  return undefined;
+}
+
+/** The query with its `?`; empty if there is none. */
+const queryOf = (target: string): string =>
+  URL.canParse(target, "http://localhost") ? new URL(target, "http://localhost").search : "";

@@ -1,9 +1,9 @@
 /** The choice of newer image tags, and their place in a stack file. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { withImages } from "../../../src/gitops/images/edit-images.ts";
 import { withOverrides } from "../../../src/gitops/images/find-updates.ts";
 import { compareParts, newestTag } from "../../../src/gitops/images/newest-tag.ts";
-import { withImages } from "../../../src/gitops/images/write-back.ts";
 import { readSource } from "../../../src/gitops/model/source.ts";
 import type { Stack } from "../../../src/stack/index.ts";
 

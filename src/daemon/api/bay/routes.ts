@@ -3,17 +3,16 @@ import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
 import type { ContainerManager } from "../../../container/index.ts";
 import { messageOf } from "../../../core/errors.ts";
-import { PLAN_DEFAULTS, type Plan, type PlanOptions } from "../../../reconcile/index.ts";
+import { PLAN_DEFAULTS, type PlanOptions } from "../../../reconcile/index.ts";
 import { roomWarnings } from "../../../store/index.ts";
 import { eventLoopDelay } from "../../process/event-loop-delay.ts";
-import type { Asker } from "../../stacks/stack-locks.ts";
-import { type Claim, claimStack } from "../../stacks/stack-owner.ts";
 import { waitForStack } from "../../stacks/wait-for-stack.ts";
 import { parameters } from "../engine/parameters.ts";
 import { openRequests } from "../guard.ts";
 import { type Route, route, sendJson } from "../http.ts";
 import type { Services } from "../server.ts";
 import { downBody, rollbackBody, runBody, upBody } from "./bodies.ts";
+import { claimerOf } from "./claim.ts";
 import { streamed } from "./streamed.ts";
 
 export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Route[] {
@@ -26,44 +25,39 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
     }),
     route("POST", "/bay/v1/up", async (call) => {
       const body = await call.ownBody(upBody);
-      await streamed(call, async (write, client) => {
-        const notes = await claimed(body.stack.name, body.claim, client, {
+      const given = options(body.options);
+      await streamed(call, (write, client) => {
+        const checks = {
           // images, networks and volumes alone change no service
-          isUnchanged: async () =>
-            options(body.options).baseOnly || stacks.isUp(body.stack, options(body.options)),
+          isUnchanged: async () => given.baseOnly || stacks.isUp(body.stack, given),
+          check: () => stacks.checkUp(body.stack, given),
+        };
+        return claimed(body.stack.name, body.claim, client, checks, async () => {
+          const settings = { graceMs: body.graceMs, timeoutMs: undefined, parallel: body.parallel };
+          const asker = { ...client, what: "up", pid: body.pid };
+          const plan = await stacks.up(body.stack, given, settings, write, asker);
+          if (body.wait) await waitForStack(manager, body.stack, given.services, body.waitTimeoutMs);
+          return { ...plan, warnings: [...plan.warnings, ...roomWarnings(manager.roots)] };
         });
-        const settings = { graceMs: body.graceMs, timeoutMs: undefined, parallel: body.parallel };
-        const plan = await stacks.up(body.stack, options(body.options), settings, write, {
-          ...client,
-          what: "up",
-          pid: body.pid,
-        });
-        if (body.wait)
-          await waitForStack(manager, body.stack, options(body.options).services, body.waitTimeoutMs);
-        return { ...plan, warnings: [...notes, ...plan.warnings, ...roomWarnings(manager.roots)] };
       });
     }),
     route("POST", "/bay/v1/down", async (call) => {
       const body = await call.ownBody(downBody);
-      await streamed(call, async (write, client) => {
-        const notes = await claimed(body.name, body.claim, client);
-        const plan = await stacks.down(
-          body.name,
-          {
-            volumes: body.volumes,
-            removeOrphans: body.removeOrphans,
-            services: body.services,
-            only: body.only,
-            parallel: body.parallel,
-            externalVolumes: body.externalVolumes,
-            namedVolumes: body.namedVolumes,
-          },
-          body.graceMs,
-          write,
-          { ...client, what: "down", pid: body.pid },
-        );
-        return withNotes(plan, notes);
-      });
+      const given = {
+        volumes: body.volumes,
+        removeOrphans: body.removeOrphans,
+        services: body.services,
+        only: body.only,
+        parallel: body.parallel,
+        externalVolumes: body.externalVolumes,
+        namedVolumes: body.namedVolumes,
+      };
+      const check = async () => stacks.downPlan(body.name, given);
+      await streamed(call, (write, client) =>
+        claimed(body.name, body.claim, client, { check }, () =>
+          stacks.down(body.name, given, body.graceMs, write, { ...client, what: "down", pid: body.pid }),
+        ),
+      );
     }),
     route("POST", "/bay/v1/down/plan", async (call) => {
       const body = await call.ownBody(downBody);
@@ -108,11 +102,12 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
     route("POST", "/bay/v1/stacks/*/rollback", async (call) => {
       const { revision, graceMs, pid, claim } = await call.ownBody(rollbackBody);
       const name = call.parts[0]!;
-      await streamed(call, async (write, client) => {
-        const notes = await claimed(name, claim, client);
-        const asker = { ...client, what: "rollback", pid };
-        return withNotes(await stacks.rollback(name, revision, graceMs, write, asker), notes);
-      });
+      const check = async () => stacks.rollbackPlan(name, revision);
+      await streamed(call, (write, client) =>
+        claimed(name, claim, client, { check }, () =>
+          stacks.rollback(name, revision, graceMs, write, { ...client, what: "rollback", pid }),
+        ),
+      );
     }),
     route("GET", "/bay/v1/daemon", ({ response, query }) =>
       sendJson(response, 200, {
@@ -131,23 +126,6 @@ export function bayRoutes({ manager, stacks, reload, shutDown }: Services): Rout
     route("POST", "/bay/v1/daemon/reload", async ({ response }) => sendJson(response, 200, await reload())),
   ];
 }
-
-/** Lets a request change a stack that may follow a repository. */
-export const claimerOf =
-  (stacks: Services["stacks"]) =>
-  (
-    stack: string,
-    claim: Claim | undefined,
-    { tell = () => {} }: Pick<Asker, "tell">,
-    more: { isUnchanged?: () => Promise<boolean> } = {},
-  ) =>
-    claimStack(stacks.owners, stack, claim, { tell, ...more });
-
-/** What the user must know comes before the warnings of the plan. */
-export const withNotes = (plan: Plan, notes: readonly string[]): Plan => ({
-  ...plan,
-  warnings: [...notes, ...plan.warnings],
-});
 
 /** Stops all containers before bayd ends. Containers that cannot be stopped are logged, and do not affect the others. */
 async function endContainers(manager: ContainerManager): Promise<void> {
