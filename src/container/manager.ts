@@ -17,6 +17,7 @@ import { AttachedSessions } from "./lifecycle/attached-sessions.ts";
 import { Groups } from "./lifecycle/cgroups.ts";
 import { ContainerPorts } from "./lifecycle/container-ports.ts";
 import { listenForExits } from "./lifecycle/exit-fifo.ts";
+import { FileWaits } from "./lifecycle/file-waits.ts";
 import { forwardEvents } from "./lifecycle/forward-events.ts";
 import { Ingress } from "./lifecycle/ingress.ts";
 import { Lifecycle } from "./lifecycle/lifecycle.ts";
@@ -64,7 +65,7 @@ export class ContainerManager extends EventEmitter implements Host, EndpointDire
   readonly replacement: Replacement;
   /** Set by watch sessions. */
   beforeStart: Host["beforeStart"];
-  readonly waitingForFiles: Host["waitingForFiles"] = new Map();
+  readonly waitingForFiles = new FileWaits();
   readonly #lifecycle: Lifecycle;
   readonly #exits: Socket;
 

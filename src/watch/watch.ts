@@ -54,7 +54,10 @@ export class Watch {
       throw new BayError("NO_WATCH_RULES", "none of the services has develop.watch", {
         hint: "add develop.watch to a service: docs/watch.md has examples",
       });
-    for (const service of watched) this.#watches.set(service.name, this.#watchesOf(service));
+    for (const service of watched) {
+      this.#watches.set(service.name, this.#watchesOf(service));
+      this.#texts.set(service.name, rulesText(service));
+    }
     this.#session = new BaydSession(options.client, options.stack.name, this.#names(), {
       connected: (isFirst) => this.#connected(isFirst),
       asked: (container) => this.#asked(container),
@@ -133,7 +136,9 @@ export class Watch {
   async update(stack: Stack): Promise<void> {
     const chosen = this.#chosen(stack);
     const changed = chosen.filter((service) => this.#texts.get(service.name) !== rulesText(service));
-    const made = changed.map((service) => [service.name, this.#watchesOf(service)] as const);
+    const made = changed.map(
+      (service) => [service.name, rulesText(service), this.#watchesOf(service)] as const,
+    );
     this.#stack = stack;
     const names = new Set(chosen.map(({ name }) => name));
     const gone = [...this.#watches.keys()].filter((name) => !names.has(name));
@@ -142,9 +147,10 @@ export class Watch {
       this.#watches.delete(name);
       this.#texts.delete(name);
     }
-    for (const [name, watches] of made) {
+    for (const [name, text, watches] of made) {
       await this.#drop(name);
       this.#watches.set(name, watches);
+      this.#texts.set(name, text);
       await Promise.all(watches.map((watch) => this.#begin(watch)));
       for (const sync of this.#containersOf(name))
         for (const watch of watches) if (watch.rule.initialSync) sync.addAll(watch);
@@ -183,7 +189,6 @@ export class Watch {
       polling: (path: string, reason: string, hint?: string) =>
         this.options.report({ type: "polling", path, reason, ...(hint ? { hint } : {}) }),
     };
-    this.#texts.set(service.name, rulesText(service));
     return rulesOf(service).map((rule) => new RuleWatch(rule, events));
   }
 

@@ -220,6 +220,15 @@ export class FakeKernel {
     this.#shims.set(process.shimPid, process);
     this.cgroups.join(process.shimPid, request.shimJoinFiles);
     this.#writeProgram(process, STATUS_RUNNING);
+    if ("spec" in request && request.mounted) {
+      try {
+        await request.mounted({ pid, start: pid });
+      } catch (error) {
+        process.die(SIGKILL);
+        throw error;
+      }
+      if (!process.isAlive) throw new Error("the process ended before its command");
+    }
     // as with a real process, which may end before its start is known
     await Promise.resolve();
     (this.#commands.get(name) ?? untilSignal)(process);

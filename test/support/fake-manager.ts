@@ -1,6 +1,7 @@
 /** A container manager without a host: it notes what it is asked for, and its containers change state at once. */
 import { EventEmitter } from "node:events";
 import type { ContainerConfig, ContainerManager, ContainerRecord } from "../../src/container/index.ts";
+import { FileWaits } from "../../src/container/lifecycle/file-waits.ts";
 import { EventLog } from "../../src/container/model/events.ts";
 import { initialState } from "../../src/container/model/record.ts";
 import { Records } from "../../src/container/model/records.ts";
@@ -10,6 +11,7 @@ export class FakeManager extends EventEmitter {
   readonly store = new MemoryStore();
   readonly records = new Records(this.store);
   readonly events = new EventLog();
+  readonly waitingForFiles = new FileWaits();
   readonly roots = { root: "/nonexistent", run: "/nonexistent", tag: "fake" };
   /** Every call, as `verb argument…`. */
   readonly calls: string[] = [];

@@ -92,12 +92,20 @@ function ancestorsOf(pid: number): number[] {
 }
 
 export function mountsOf({ folder }: OwnPlace): string[] {
-  return read("/proc/self/mountinfo")
-    .split("\n")
-    .flatMap((line) => line.split(" ")[4] ?? [])
+  return mountPoints()
     .filter((point) => point.startsWith(`${folder}/`))
     .map((point) => point.slice(folder.length + 1))
     .sort();
+}
+
+/** Of this mount namespace. Spaces and the like are escaped as octal numbers in the file (proc_pid_mountinfo(5)). */
+export function mountPoints(): string[] {
+  return read("/proc/self/mountinfo")
+    .split("\n")
+    .flatMap((line) => line.split(" ")[4] ?? [])
+    .map((point) =>
+      point.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8))),
+    );
 }
 
 function groupsOf({ tag }: OwnPlace): string[] {

@@ -8,6 +8,7 @@ import { accountOf } from "../lifecycle/start.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { rootOf } from "./archive.ts";
+import { mountTargets } from "./mount-targets.ts";
 import type { SyncRule } from "./synced-paths.ts";
 import { type SyncedPlaces, syncedPlaces } from "./synced-places.ts";
 
@@ -17,6 +18,7 @@ const IDLE = 5_000;
 const LONGEST = LIMITS.watch.batchTime;
 /** Workers at the same time. */
 const MOST_WORKERS = LIMITS.watch.workers;
+const STOPPED = "the worker ended before the batch was complete";
 
 type Answer = { id: number; result: SyncResult } | { id: number; error: SentError };
 
@@ -68,12 +70,19 @@ class SyncWorker {
   }
 
   synced(host: Host, record: ContainerRecord): Promise<SyncedPlaces> {
-    this.#synced ??= syncedPlaces(host, record);
-    return this.#synced;
+    if (this.#isStopped) throw new BayError("SYNC_FAILED", STOPPED);
+    if (this.#synced) return this.#synced;
+    const opening = syncedPlaces(host, record);
+    this.#synced = opening;
+    // the next batch tries again
+    opening.catch(() => {
+      if (this.#synced === opening) this.#synced = undefined;
+    });
+    return opening;
   }
 
   async run(task: object): Promise<SyncResult> {
-    if (this.#isStopped) throw new BayError("SYNC_FAILED", "the worker ended before the batch was complete");
+    if (this.#isStopped) throw new BayError("SYNC_FAILED", STOPPED);
     let late: NodeJS.Timeout | undefined;
     try {
       return await new Promise<SyncResult>((resolve, reject) => {
@@ -96,6 +105,10 @@ class SyncWorker {
     this.#isStopped = true;
     clearTimeout(this.#idle);
     this.ended();
+    void this.#synced?.then(
+      (synced) => synced.close(),
+      () => {},
+    );
     void this.#worker.terminate();
   }
 }
@@ -137,7 +150,7 @@ export function syncFiles(
         const owner = await ownerOf(host, record);
         const synced = rule && (await worker.synced(host, record));
         if (rule) synced?.before(rule, operations);
-        const mounts = record.config.mounts.map(({ target }) => target);
+        const mounts = mountTargets(record.config);
         const result = await worker.run({ root, operations, bytes, owner, mounts });
         if (rule) synced?.after(rule, operations, result.failed);
         return result;

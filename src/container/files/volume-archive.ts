@@ -13,14 +13,16 @@ import type { ContainerRecord } from "../model/record.ts";
 import { isRunning } from "../model/records.ts";
 import { feedWorker, workerPipe } from "./worker-pipes.ts";
 
-/** Running containers that can write to a volume. */
+/** Containers that can write to a volume. */
 const writersOf = (manager: ContainerManager, volume: string): ContainerRecord[] =>
+  runnersOf(manager, volume).filter((record) => record.state.status !== "paused");
+
+/** Containers that run, or start and wait for files of a watch, which are written to their volumes. */
+const runnersOf = (manager: ContainerManager, volume: string): ContainerRecord[] =>
   manager
     .list()
-    .filter((record) => record.state.status === "running" && volumesOf(record.config).includes(volume));
-
-const runnersOf = (manager: ContainerManager, volume: string): ContainerRecord[] =>
-  manager.list().filter((record) => isRunning(record) && volumesOf(record.config).includes(volume));
+    .filter((record) => isRunning(record) || manager.waitingForFiles.has(record.id))
+    .filter(({ config }) => volumesOf(config).includes(volume));
 
 function known(volumes: VolumeStore, name: string): VolumeRecord {
   const record = volumes.get(name);
@@ -69,7 +71,8 @@ export async function backupVolume(
   try {
     await volumes.mount(name);
     if (options.pause)
-      for (const { id } of writersOf(manager, name)) {
+      for (const { id, state } of writersOf(manager, name)) {
+        if (state.status !== "running") continue; // a start that waits for files cannot be paused
         await manager.holdStill(id, true);
         paused.push(id);
       }

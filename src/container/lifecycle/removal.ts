@@ -19,8 +19,12 @@ export class Removal {
     readonly supervisor: ContainerSupervisor,
   ) {}
 
-  /** Removes a container that does not run, and its anonymous volumes if `volumes` is set. Throws IS_RUNNING. */
+  /**
+   * Removes a container that does not run, and its anonymous volumes if `volumes` is set. A start that waits for files is
+   * interrupted. Throws IS_RUNNING.
+   */
   async remove(id: string, volumes: boolean): Promise<void> {
+    this.host.waitingForFiles.interrupt(this.records.get(id).id);
     return this.records.queue(id, async (record) => {
       if (isRunning(record)) {
         throw new BayError("IS_RUNNING", `the container ${record.config.name} is running`, {
@@ -58,7 +62,8 @@ export class Removal {
   /** Removes a one-off container later if it was not started: its client may have been killed. */
   removeUnlessStarted(id: string): void {
     const remove = () => {
-      if (this.records.find(id)?.state.status === "created") void this.remove(id, true).catch(() => {});
+      const isCreated = this.records.find(id)?.state.status === "created";
+      if (isCreated && !this.host.waitingForFiles.has(id)) void this.remove(id, true).catch(() => {});
     };
     setTimeout(remove, START_WITHIN).unref();
   }

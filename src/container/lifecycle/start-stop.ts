@@ -128,12 +128,16 @@ export class StartStop {
 
   /** Sends a signal. A signal that ends the container counts as a stop by the user. Throws NOT_RUNNING. */
   kill(id: string, signal: number): void {
-    const record = requireRunning(this.records.get(id));
-    if (signal === 9 || signal === signalNumber(record.config.stopSignal)) {
+    const known = this.records.get(id);
+    const isEnd = signal === 9 || signal === signalNumber(known.config.stopSignal);
+    const isWaiting = isEnd && this.host.waitingForFiles.has(known.id);
+    const record = isWaiting ? known : requireRunning(known);
+    if (isEnd) {
       record.state.wanted = "stopped";
       this.records.save(record);
     }
     this.host.events.ofContainer(record, "kill", { signal: String(signal) });
+    if (isWaiting) return this.host.waitingForFiles.interrupt(record.id);
     this.#signal(record, signal);
     if (signal === 9 && record.state.status === "paused") this.#cgroup(record).freeze(false);
   }
@@ -148,6 +152,7 @@ export class StartStop {
   /** Stops all containers when the host shuts down (ContainerManager.shutDown). */
   async shutDown(graceMs: number | undefined, failed: (error: unknown) => void): Promise<string[]> {
     this.supervisor.holdRestarts();
+    this.host.waitingForFiles.interruptAll();
     const ends = new Map<ContainerRecord, Promise<void>>();
     const running = this.records.list().filter(isRunning);
     for (const { record, after } of endOrder(running)) {
@@ -177,6 +182,7 @@ export class StartStop {
   #end(record: ContainerRecord, graceMs?: number, ownSignal?: number): Promise<void> {
     const { id } = record;
     this.supervisor.cancelRestart(record.id);
+    this.host.waitingForFiles.interrupt(id);
     if (graceMs === 0 && isRunning(record)) this.#hasten(record, ownSignal);
     return this.records.queue(id, async (current) => {
       if (current.state.status === "restarting") current.state.status = "exited";

@@ -20,11 +20,14 @@ import { isRunning, type Records } from "../model/records.ts";
 import type { AttachedSessions } from "./attached-sessions.ts";
 import { endProcesses } from "./end-processes.ts";
 import { programAtEnd, readProgram } from "./exit-status.ts";
+import type { WaitingProcess, WaitOutcome } from "./file-waits.ts";
 import { GOOD_RUN, mayRestart, restartDelay } from "./restart-policy.ts";
 import { openLogs, prepareContainer, programFile, runDirectory, startProcess } from "./start.ts";
 
 /** Wait statuses for exits that were not recorded: the shim was killed, or the machine went down (255 in Docker). */
 const KILLED = 9;
+/** Exit code of a process that SIGKILL ended, as in Docker. */
+const KILLED_EXIT = 137;
 const MACHINE_WENT_DOWN = 255 << 8;
 
 /** Emits `action` (record, name, attributes), `restarted` (record), `ended` (record), `changed` (record) and `warning` (text). */
@@ -77,17 +80,19 @@ export class ContainerSupervisor extends EventEmitter {
   /** Starts the process; from then on the container counts as running. */
   async #launch(record: ContainerRecord): Promise<Launched> {
     const { fileTurns, waitingForFiles, beforeStart } = this.host;
-    const endTurn = await fileTurns.begin(record.id);
-    const complete = beforeStart?.(record);
+    const wait = waitingForFiles.begin(record.id);
+    let endTurn = () => {};
     try {
+      endTurn = await fileTurns.begin(record.id);
+      const complete = beforeStart?.(record);
       const launched = await startProcess(
         this.host,
         record,
         complete &&
-          (async (process) => {
-            waitingForFiles.set(record.id, process);
+          ((process) => {
+            const outcome = wait.until(process, complete);
             endTurn(); // copies use the mounts of the process from now on
-            await complete();
+            return outcome.then((how) => this.#passGate(record, process, how));
           }),
       );
       this.sessions.inputIsRead(record.id);
@@ -105,9 +110,21 @@ export class ContainerSupervisor extends EventEmitter {
       });
       return launched;
     } finally {
-      waitingForFiles.delete(record.id);
+      wait.close();
       endTurn();
     }
+  }
+
+  /** Lets a process that waited for files continue, or ends it. Throws StartError. */
+  #passGate({ config }: ContainerRecord, { pid, start }: WaitingProcess, outcome: WaitOutcome): void {
+    if (outcome === "late")
+      this.emit(
+        "warning",
+        `${config.name}: bay watch did not send all files in time, and it starts without the rest`,
+      );
+    if (outcome !== "interrupted") return;
+    signalProcess(pid, start, 9);
+    throw new StartError("it was stopped while it waited for the files of bay watch", KILLED_EXIT);
   }
 
   /** Creates the container's files, which may already exist; the next write of the record saves that they do. */
@@ -210,12 +227,14 @@ export class ContainerSupervisor extends EventEmitter {
     this.host.groups.removeParents();
   }
 
-  /** Detaches volumes that no running container uses any more. */
+  /** Detaches volumes that no container uses any more that runs, or starts and waits for files. */
   detachVolumes(names: readonly string[], ended?: ContainerRecord): void {
+    const { waitingForFiles } = this.host;
+    const isUser = (record: ContainerRecord) => isRunning(record) || waitingForFiles.has(record.id);
     const used = new Set(
       this.records
         .list()
-        .flatMap((other) => (other !== ended && isRunning(other) ? volumesOf(other.config) : [])),
+        .flatMap((other) => (other !== ended && isUser(other) ? volumesOf(other.config) : [])),
     );
     for (const name of names) if (!used.has(name)) this.host.volumes.detach(name);
   }

@@ -11,6 +11,7 @@ import type { FileTurns } from "../files/file-turns.ts";
 import type { AttachedSessions } from "../lifecycle/attached-sessions.ts";
 import type { Groups } from "../lifecycle/cgroups.ts";
 import type { ContainerPorts } from "../lifecycle/container-ports.ts";
+import type { FileWaits } from "../lifecycle/file-waits.ts";
 import type { Ingress } from "../lifecycle/ingress.ts";
 import type { NameService } from "../lifecycle/name-service.ts";
 import type { LogCollector } from "../logs/collector.ts";
@@ -45,11 +46,13 @@ export interface Host {
   readonly ingress: Ingress;
   /**
    * Returns what completes the files of a container that is about to start, if that is necessary. It is called when the
-   * container's file systems are mounted, before the command; it neither fails nor waits without limit.
+   * container's file systems are mounted, before the command. It ends when its signal is aborted.
    */
-  readonly beforeStart: ((record: ContainerRecord) => (() => Promise<void>) | undefined) | undefined;
-  /** Processes that have their mounts, and wait for the container's files, by the container's ID. */
-  readonly waitingForFiles: Map<string, { pid: number; start: number }>;
+  readonly beforeStart:
+    | ((record: ContainerRecord) => ((signal: AbortSignal) => Promise<void>) | undefined)
+    | undefined;
+  /** Starts whose process has its mounts, and waits for the container's files. */
+  readonly waitingForFiles: FileWaits;
   /** `changed` (ID), `end:ID` (exit code), `warning` (text). */
   emit(event: string, value: unknown): boolean;
   once(event: string, listener: (value: number) => void): unknown;

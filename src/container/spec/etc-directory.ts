@@ -109,6 +109,8 @@ function openOwn(file: string, target: string): number {
 }
 
 const NAMES = ["hosts", "hostname", "resolv.conf"] as const;
+/** Where the generated files are in a container. */
+export const ETC_PATHS: readonly string[] = NAMES.map((name) => `/etc/${name}`);
 
 function etcTexts(host: Host, { config, endpoints }: ContainerRecord): EtcTexts {
   const { network: defaults } = host.settings;

@@ -305,6 +305,13 @@ export class StackService {
     onProgress: (progress: Progress) => void,
     asker: Asker,
   ): Promise<Plan> {
+    // an `up` that is running may wait for them
+    for (const { id, config } of this.manager.list())
+      if (
+        config.labels[LABELS.stack] === name &&
+        (options.only?.includes(config.labels[LABELS.service] ?? "") ?? true)
+      )
+        this.manager.waitingForFiles.interrupt(id);
     return this.#locks.take(name, asker, async () => {
       const plan = makeDownPlan(name, this.observe(name, undefined), options);
       const settings: UpSettings = { graceMs, timeoutMs: undefined };

@@ -56,7 +56,7 @@ export class WatchSessions {
     this.#patience.get(container)?.();
   }
 
-  #beforeStart({ id, config }: ContainerRecord): (() => Promise<void>) | undefined {
+  #beforeStart({ id, config }: ContainerRecord): ((signal: AbortSignal) => Promise<void>) | undefined {
     const { labels, mounts } = config;
     const name = shownName(config);
     if (labels[LABELS.oneOff] === "True") return undefined;
@@ -67,16 +67,18 @@ export class WatchSessions {
       );
     if (sessions().length === 0) return undefined;
     const emptied = mounts.flatMap(({ type, target }) => (type === "tmpfs" ? [target] : []));
-    return async () => {
-      for (const session of sessions()) await this.#ask(session, { container: id, name, service, emptied });
+    const ask = { container: id, name, service, emptied };
+    return async (signal) => {
+      for (const session of sessions()) if (!signal.aborted) await this.#ask(session, ask, signal);
     };
   }
 
-  #ask(session: Session, ask: Ask): Promise<void> {
+  #ask(session: Session, ask: Ask, signal: AbortSignal): Promise<void> {
     const { container, name } = ask;
     return new Promise((resolve) => {
       const proceed = () => {
         clearTimeout(timer);
+        signal.removeEventListener("abort", proceed);
         session.waiting.delete(container);
         this.#patience.delete(container);
         resolve();
@@ -93,6 +95,7 @@ export class WatchSessions {
         clearTimeout(timer);
         timer = setTimeout(giveUp, PATIENCE);
       });
+      signal.addEventListener("abort", proceed);
       session.waiting.set(container, proceed);
       session.write({ ask });
     });

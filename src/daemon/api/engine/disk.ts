@@ -75,6 +75,7 @@ export function diskRoutes({ manager, ...services }: Services): Route[] {
       const gone = manager
         .list()
         .filter((record) => !isRunning(record) && record.state.status !== "restarting")
+        .filter(({ id }) => !manager.waitingForFiles.has(id))
         .filter(({ createdAt, config }) => matches({ createdAt, labels: config.labels }));
       let freed = 0;
       for (const record of gone) {

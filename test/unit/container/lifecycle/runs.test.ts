@@ -106,6 +106,94 @@ describe("a start", () => {
   });
 });
 
+describe("a start that waits for the files of a watch", () => {
+  /** `begun` gets the signal that ends the wait. */
+  const waiting = async (begun: (signal: AbortSignal) => void = () => {}) => {
+    bay.manager.beforeStart = () => (signal) => {
+      begun(signal);
+      return new Promise<void>(() => {});
+    };
+    const record = await bay.create();
+    const started = bay.manager.start(record.id);
+    started.catch(() => {});
+    await bay.until(() => bay.manager.waitingForFiles.has(record.id));
+    return { record, started };
+  };
+
+  it.each<[string, (id: string) => unknown]>([
+    ["stop", (id) => bay.manager.stop(id)],
+    ["stop without a grace period", (id) => bay.manager.stop(id, 0)],
+    ["SIGKILL", (id) => bay.manager.kill(id, 9)],
+    ["removal", (id) => bay.manager.remove(id, { volumes: true })],
+    ["forced removal", (id) => bay.manager.remove(id, { volumes: true, force: true })],
+    ["shutdown of the host", () => bay.manager.shutDown(undefined, () => {})],
+  ])("is interrupted by a %s", async (verb, end) => {
+    let signal: AbortSignal | undefined;
+    const { record, started } = await waiting((given) => {
+      signal = given;
+    });
+    await end(record.id);
+    await expect(started).rejects.toMatchObject({
+      code: "START_FAILED",
+      message: expect.stringContaining("it was stopped while it waited for the files"),
+    });
+    expect(signal?.aborted).toBe(true);
+    expect(bay.kernel.running("serve")).toEqual([]);
+    expect(bay.manager.waitingForFiles.has(record.id)).toBe(false);
+    if (verb.includes("removal")) expect(bay.manager.find(record.id)).toBeUndefined();
+    else expect(record.state).toMatchObject({ status: "created", exitCode: 137, pid: 0 });
+    // its turn has ended
+    await bay.manager.fileTurns.run(record.id, async () => {});
+  });
+
+  it("ends when its process is killed", async () => {
+    const { record, started } = await waiting();
+    bay.kernel.running("serve")[0]!.die(9);
+    await expect(started).rejects.toThrow();
+    expect(record.state.status).toBe("created");
+  });
+
+  it("continues without the files after the longest time", async () => {
+    Object.assign(bay.manager.waitingForFiles, { longest: 1 });
+    const warnings: string[] = [];
+    bay.manager.on("warning", (text: string) => warnings.push(text));
+    bay.manager.beforeStart = () => () => new Promise<void>(() => {});
+    const record = await bay.running();
+    expect(record.state.status).toBe("running");
+    expect(warnings).toContainEqual(expect.stringContaining("did not send all files in time"));
+  });
+
+  it("leaves no turn if the question to the sessions fails", async () => {
+    bay.manager.beforeStart = () => {
+      throw new Error("no sessions");
+    };
+    const record = await bay.create();
+    await expect(bay.manager.start(record.id)).rejects.toThrow("no sessions");
+    bay.manager.beforeStart = undefined;
+    await bay.manager.start(record.id);
+    expect(record.state.status).toBe("running");
+  });
+
+  it("keeps its volumes in use", async () => {
+    bay.manager.beforeStart = () => () => new Promise<void>(() => {});
+    const record = await bay.create("image: app\nvolumes: [/data]");
+    const started = bay.manager.start(record.id);
+    started.catch(() => {});
+    await bay.until(() => bay.manager.waitingForFiles.has(record.id));
+    const volume = record.anonymousVolumes[0]!;
+    const { Readable } = await import("node:stream");
+    const restored = modules.container.restoreVolume(
+      bay.manager,
+      volume,
+      { force: false, devices: false },
+      Readable.from([]),
+      () => true,
+    );
+    await expect(restored).rejects.toMatchObject({ code: "VOLUME_IN_USE" });
+    await bay.manager.stop(record.id);
+  });
+});
+
 describe("an end", () => {
   it("is recorded with the exit code, and removes the cgroup and the program", async () => {
     const record = await bay.running();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ContainerPorts } from "../../../../src/container/lifecycle/container-ports.ts";
 import { Creation } from "../../../../src/container/lifecycle/creation.ts";
+import { FileWaits } from "../../../../src/container/lifecycle/file-waits.ts";
 import { LiveUpdate } from "../../../../src/container/lifecycle/live-update.ts";
 import { Pausing } from "../../../../src/container/lifecycle/pausing.ts";
 import { Removal } from "../../../../src/container/lifecycle/removal.ts";
@@ -100,6 +101,7 @@ class Bench {
         }),
       },
     },
+    waitingForFiles: new FileWaits(),
     emit: (event: string, value: unknown) => {
       this.note(event, value);
       return true;
