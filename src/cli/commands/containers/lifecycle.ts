@@ -49,9 +49,10 @@ async function noteOwner(context: Context, stack: string | undefined): Promise<v
   const client = await context.client();
   const path = `/bay/v1/stacks/${encodeURIComponent(stack)}/owner`;
   const { owner } = await client.json<{ owner: StackOwner | null }>("GET", path).catch((error: unknown) => {
-    // a bayd of an earlier version does not have the route
-    if (hasCode(error, "NO_ROUTE")) return { owner: null };
-    throw error;
+    // a bayd of an earlier version does not have the route; what was asked for is done, whatever the answer is
+    if (!hasCode(error, "NO_ROUTE"))
+      process.stderr.write(`warning: the gitops source of ${stack} is not known: ${messageOf(error)}\n`);
+    return { owner: null };
   });
   if (owner)
     process.stderr.write(
