@@ -266,6 +266,13 @@ export const LIMITS = {
     /** Deliveries of webhooks that are remembered */
     deliveries: 10_000,
   },
+  /** Stack files in git repositories and registries */
+  remoteFiles: {
+    /** Addresses of one stack */
+    addresses: 100,
+    /** Levels of includes: fetched files that name further addresses */
+    rounds: 16,
+  },
   /** The listener for webhooks */
   webhooks: {
     /** Connections at the same time */

@@ -29,14 +29,23 @@ export function readGitAddress(address: string): GitUrl {
   return { ...url, remote, submodules: false };
 }
 
+/**
+ * Variables with credentials. For an address that a fetched file names, only those with the server's name: whoever wrote the
+ * file chose the server.
+ */
+export const secretsFor =
+  (isForeign: boolean, environment: NodeJS.ProcessEnv): GitAccess["secret"] =>
+  (id) =>
+    isForeign && !id.includes(".") ? undefined : environment[id];
+
 /** How git reaches the repository: with the variables that builds use too, and never with the settings of users. */
-function accessOf(url: GitUrl, signal: AbortSignal): GitAccess {
+function accessOf(url: GitUrl, isForeign: boolean, signal: AbortSignal): GitAccess {
   const { GIT_SSL_CAINFO, GIT_SSH_COMMAND } = process.env;
   return {
     agent: process.env.SSH_AUTH_SOCK,
-    secret: (id) => process.env[id],
+    secret: secretsFor(isForeign, process.env),
     signal,
-    allowFiles: url.remote.startsWith("/"),
+    allowFiles: !isForeign && url.remote.startsWith("/"),
     environment: {
       ...(GIT_SSL_CAINFO ? { GIT_SSL_CAINFO } : {}),
       ...(GIT_SSH_COMMAND ? { GIT_SSH_COMMAND } : {}),
@@ -45,9 +54,13 @@ function accessOf(url: GitUrl, signal: AbortSignal): GitAccess {
 }
 
 /** Fetches the commit that the address names now. Throws GIT_FAILED, NO_GIT_REF, GITOPS_COMMIT, REMOTE_FILE. */
-export async function fetchGitFile(address: string, pins: Pins): Promise<Omit<RemoteFile, "pinFile">> {
+export async function fetchGitFile(
+  address: string,
+  pins: Pins,
+  isForeign: boolean,
+): Promise<Omit<RemoteFile, "pinFile">> {
   const url = readGitAddress(address);
-  const access = accessOf(url, AbortSignal.timeout(FETCH_TIME));
+  const access = accessOf(url, isForeign, AbortSignal.timeout(FETCH_TIME));
   mkdirSync(pins.directory, { recursive: true, mode: 0o700 });
   const work = mkdtempSync(join(pins.directory, "fetch-"));
   try {
