@@ -272,6 +272,10 @@ export const LIMITS = {
     addresses: 100,
     /** Levels of includes: fetched files that name further addresses */
     rounds: 16,
+    /** Parts of an artifact */
+    artifactParts: 100,
+    /** Bytes of one part of an artifact */
+    artifactPart: 1 * MIB,
   },
   /** The listener for webhooks */
   webhooks: {
