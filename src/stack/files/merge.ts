@@ -35,7 +35,7 @@ const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
   configs: (value) => givenTarget(value, "/"),
 };
 
-/** The places of two values themselves, for what has no place of its own in them: text that becomes a list or a mapping. */
+/** The places of two values themselves, for parts of them without a known place: text that becomes a list or a mapping. */
 type Places = readonly [base: readonly Origin[], over: readonly Origin[]];
 
 /** Merges two values at a path; neither is changed. The places of both are kept, the later first. */

@@ -4,11 +4,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { isMap, isScalar, isSeq, parseAllDocuments, type Scalar } from "yaml";
 import { messageOf } from "../../../core/errors.ts";
-import { interpolate, type Variables } from "../../../stack/files/interpolate.ts";
-import { isMapping } from "../../../stack/files/merge.ts";
-import { Origins } from "../../../stack/files/origins.ts";
-import { isWithin } from "../../../stack/files/remote.ts";
-import { SourceFile } from "../../../stack/files/source.ts";
+import {
+  interpolate,
+  isMapping,
+  isWithin,
+  Origins,
+  SourceFile,
+  type Variables,
+} from "../../../stack/index.ts";
 
 export interface PublishedEnvFiles {
   /** The text of the stack file. */

@@ -1,7 +1,6 @@
 /** Values in stack files that may be secrets, and that publishing would show to everybody with access to the registry. */
 import { redacted } from "../../../core/redaction.ts";
-import { interpolate } from "../../../stack/files/interpolate.ts";
-import { isMapping, toMapping } from "../../../stack/files/merge.ts";
+import { interpolate, isMapping, toMapping } from "../../../stack/index.ts";
 
 /** Paths of the values, in the stack as it is written: with the services of all profiles, and without values of variables. */
 export function writtenSecrets(raw: unknown): string[] {

@@ -100,7 +100,7 @@ describe("env files", () => {
   });
 });
 
-describe("an artifact that nobody could fetch", () => {
+describe("an artifact that pulling would refuse", () => {
   const reference = { registry: "127.0.0.1:1", repository: "shop", tag: "1", digest: undefined };
   const part = (bytes: Buffer) => ({ mediaType: "text/plain", annotations: { name: "big.env" }, bytes });
   it.each([
