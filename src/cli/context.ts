@@ -20,6 +20,8 @@ export interface GlobalOptions extends HostOptions {
   run?: string;
   repair?: boolean;
   dryRun?: boolean | undefined;
+  /** The shell completes a word: nothing is fetched. */
+  isCompletion?: boolean;
   /** Fetch remote stack files again. */
   refresh?: boolean;
   /** How many steps run at once. */
@@ -70,7 +72,11 @@ export class Context {
 
   /** Loads with files of git repositories and registries, which are fetched first. Throws what `load` throws, REMOTE_FILE. */
   async load<T>(request: LoadOptions, load: (request: LoadOptions) => T): Promise<T> {
-    this.#remoteFiles ??= new RemoteFiles(this.roots.root, this.options.refresh === true);
+    const { isCompletion, refresh } = this.options;
+    this.#remoteFiles ??= new RemoteFiles(
+      this.roots.root,
+      isCompletion ? "pinned" : refresh ? "refresh" : "fetch",
+    );
     return this.#remoteFiles.load(request, load);
   }
 

@@ -29,7 +29,11 @@ export async function main(argv: string[]): Promise<number> {
   // a shell calls this for completion: the words after it are arguments of another command
   if (argv[2] === "__complete") {
     const { complete } = await import("./commands/system/completion.ts");
-    await complete(program, argv.slice(3), () => new Context(program.opts<GlobalOptions>())).catch(() => {});
+    await complete(
+      program,
+      argv.slice(3),
+      () => new Context({ ...program.opts<GlobalOptions>(), isCompletion: true }),
+    ).catch(() => {});
     return 0;
   }
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

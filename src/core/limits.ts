@@ -268,6 +268,17 @@ export const LIMITS = {
     /** Deliveries of webhooks that are remembered */
     deliveries: 10_000,
   },
+  /** Stack files in git repositories and registries */
+  remoteFiles: {
+    /** Addresses of one stack */
+    addresses: 100,
+    /** Levels of includes: fetched files that name further addresses */
+    rounds: 16,
+    /** Parts of an artifact */
+    artifactParts: 100,
+    /** Bytes of one part of an artifact */
+    artifactPart: 1 * MIB,
+  },
   /** The listener for webhooks */
   webhooks: {
     /** Connections at the same time */

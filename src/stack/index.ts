@@ -5,7 +5,11 @@ export { buildsNeeding, dependenciesOf, serviceContext } from "./check/check-ref
 export { ownersOf, shareWith } from "./check/sharing.ts";
 export { type DocumentProblem, readDocument } from "./document.ts";
 export { type LoadOptions, mainFileIn } from "./files/find.ts";
-export type { RemoteFile } from "./files/remote.ts";
+export { interpolate, type Variables } from "./files/interpolate.ts";
+export { isMapping, toMapping } from "./files/merge.ts";
+export { Origins } from "./files/origins.ts";
+export { isWithin, type RemoteFile } from "./files/remote.ts";
+export { SourceFile } from "./files/source.ts";
 export { type LoadedStack, loadStack } from "./load.ts";
 export { toCompose } from "./model/canonical.ts";
 export { chooseServices, serviceOf } from "./model/choose-services.ts";

@@ -187,7 +187,7 @@ export function addStackCommands(add: Add, program: Command): void {
     "push the stack's files to a registry, for bay -f oci://NAME",
     (c) =>
       c
-        .option("--resolve-image-digests", "replace image tags by their current digests")
+        .option("--resolve-image-digests", "replace image tags with their current digests")
         .option("--with-env", "publish the content of env files too")
         .option("-y, --yes", "publish values that may be secrets")
         .addOption(

@@ -3,11 +3,11 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type GitRepositories, type GitUrl, loadGit, parseGitUrl } from "../../build/index.ts";
-import { BayError, messageOf } from "../../core/errors.ts";
-import { LIMITS } from "../../core/limits.ts";
+import { BayError } from "../../core/errors.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
 import type { Source } from "../model/source.ts";
 import type { Commit } from "../model/status.ts";
+import { boundPack, within } from "./bound-fetch.ts";
 import { chooseCommit, type Target } from "./choose-commit.ts";
 import type { GitCredentials } from "./credentials.ts";
 import { forgetOldCommits } from "./forget-commits.ts";
@@ -16,8 +16,6 @@ const ASK_TIME = 60_000;
 const FETCH_TIME = 10 * 60_000;
 /** Milliseconds for which sources of the same repository share an answer. */
 const SHARED_FOR = 2000;
-const MAX_PACK = LIMITS.gitops.packBytes;
-const LOOK_AT_PACK = 500;
 
 /** Parses the address of a repository. Throws BAD_GITOPS, BAD_GIT_URL. */
 export function repositoryUrl(repo: string): GitUrl {
@@ -73,7 +71,7 @@ export class FollowedRepositories {
 
   async #ask(source: Source, url: GitUrl, signal: AbortSignal): Promise<Map<string, string>> {
     const repositories = await this.#repositories();
-    return within(ASK_TIME, signal, url, (limit) =>
+    return within(ASK_TIME, signal, url.remote, (limit) =>
       repositories.refs(url, this.credentials.access(source.name, url.remote, limit)),
     );
   }
@@ -90,7 +88,7 @@ export class FollowedRepositories {
   ): Promise<T> {
     const repositories = await this.#repositories();
     const url = { ...repositoryUrl(source.repo), ref };
-    return within(FETCH_TIME, signal, url, async (limit) => {
+    return within(FETCH_TIME, signal, url.remote, async (limit) => {
       const [bounded, end] = boundPack(repositories.repositoryOf(url.remote), limit);
       try {
         const access = this.credentials.access(source.name, url.remote, bounded);
@@ -153,44 +151,6 @@ export interface Clone {
   run: (words: readonly string[], environment?: NodeJS.ProcessEnv) => Promise<string>;
   /** The bytes of a file in the repository. */
   read: (object: string) => Promise<Buffer>;
-}
-
-/** Runs an action with a signal that also aborts after a time. Throws GITOPS_TIMEOUT. */
-function within<T>(
-  milliseconds: number,
-  signal: AbortSignal,
-  { remote }: GitUrl,
-  action: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const abort = new AbortController();
-  const late = new BayError(
-    "GITOPS_TIMEOUT",
-    `${withoutPasswords(remote)} did not answer within ${milliseconds / 1000} seconds`,
-  );
-  const timer = setTimeout(() => abort.abort(late), milliseconds);
-  return action(AbortSignal.any([signal, abort.signal])).finally(() => clearTimeout(timer));
-}
-
-/** A signal that also aborts when a pack that is being received grows too large. */
-function boundPack(repository: string, signal: AbortSignal): [AbortSignal, () => void] {
-  const abort = new AbortController();
-  const look = async () => {
-    const { readdir, stat } = await import("node:fs/promises");
-    const folder = join(repository, "objects", "pack");
-    for (const name of await readdir(folder).catch(() => [])) {
-      if (!name.startsWith("tmp_pack_")) continue;
-      const size = await stat(join(folder, name)).then(
-        ({ size }) => size,
-        () => 0,
-      );
-      if (size > MAX_PACK)
-        abort.abort(
-          new BayError("GITOPS_COMMIT", `the repository sent more than ${MAX_PACK >> 20} MiB for one commit`),
-        );
-    }
-  };
-  const timer = setInterval(() => void look().catch((error: unknown) => messageOf(error)), LOOK_AT_PACK);
-  return [AbortSignal.any([signal, abort.signal]), () => clearInterval(timer)];
 }
 
 const SEPARATOR = "%x1f";

@@ -2,12 +2,13 @@
  * Stack files as an artifact of a registry, in docker compose's format: a layer for each file, and one for each env file.
  * The first layers together are `compose.yaml`, as documents that override each other.
  */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BayError } from "../../core/errors.ts";
 import { type ArtifactPart, findCredentials, parseReference, web } from "../../image/index.ts";
 import type { RemoteFile } from "../../stack/index.ts";
-import type { Pins } from "./pins.ts";
+import { within } from "../git/bound-fetch.ts";
+import { type Pins, placeOnce } from "./pins.ts";
 
 export const ARTIFACT_TYPE = "application/vnd.docker.compose.project";
 export const CONFIG_TYPE = "application/vnd.docker.compose.config.empty.v1+json";
@@ -17,6 +18,7 @@ export const FILE_NAME = "com.docker.compose.file";
 export const ENV_NAME = "com.docker.compose.envfile";
 const IS_EXTENDED = "com.docker.compose.extends";
 const MAIN = "compose.yaml";
+const FETCH_TIME = 10 * 60_000;
 
 /** The names of files in an artifact must not form a path: they could overwrite files of the host. Throws REMOTE_FILE. */
 export function artifactFiles(parts: readonly ArtifactPart[], address: string): Map<string, Buffer> {
@@ -44,11 +46,13 @@ export function artifactFiles(parts: readonly ArtifactPart[], address: string): 
   return files;
 }
 
-/** Fetches the artifact that the address names now. Throws errors of the registry, REMOTE_FILE. */
+/** Fetches the artifact that the address names now. Throws errors of the registry, REMOTE_FILE, GITOPS_TIMEOUT. */
 export async function fetchArtifact(address: string, pins: Pins): Promise<Omit<RemoteFile, "pinFile">> {
   const reference = parseReference(address.slice("oci://".length));
   const credentials = await findCredentials(reference.registry);
-  const { types, digest, parts } = await web.pullArtifact(reference, credentials);
+  const { types, digest, parts } = await within(FETCH_TIME, new AbortController().signal, address, (limit) =>
+    web.pullArtifact(reference, credentials, limit),
+  );
   if (!types.some((type) => type === ARTIFACT_TYPE || type === CONFIG_TYPE))
     throw new BayError("REMOTE_FILE", `${address}: this is ${types[0] ?? "an artifact"}, not a stack file`, {
       hint: "bay publish makes such artifacts, and so does docker compose publish",
@@ -56,12 +60,10 @@ export async function fetchArtifact(address: string, pins: Pins): Promise<Omit<R
   const files = artifactFiles(parts, address);
   const root = join(pins.filesOf(address, digest), reference.repository.split("/").at(-1)!);
   if (!existsSync(root)) {
-    mkdirSync(pins.directory, { recursive: true, mode: 0o700 });
-    const work = mkdtempSync(join(pins.directory, "fetch-"));
+    const work = pins.workFolder();
     try {
       for (const [name, bytes] of files) writeFileSync(join(work, name), bytes, { mode: 0o600, flag: "wx" });
-      mkdirSync(pins.filesOf(address, digest), { recursive: true, mode: 0o700 });
-      renameSync(work, root);
+      placeOnce(work, root);
     } finally {
       rmSync(work, { recursive: true, force: true });
     }

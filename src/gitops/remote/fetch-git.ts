@@ -1,12 +1,13 @@
 /** A stack file in a git repository: `https://host/repository.git#REF:PATH`, also over ssh, git:// and from a directory. */
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type GitAccess, type GitUrl, isGitUrl, loadGit, parseGitUrl } from "../../build/index.ts";
 import { BayError } from "../../core/errors.ts";
 import { withoutPasswords } from "../../core/redaction.ts";
 import { mainFileIn, type RemoteFile } from "../../stack/index.ts";
+import { boundPack, within } from "../git/bound-fetch.ts";
 import { checkOut } from "../git/check-out.ts";
-import type { Pins } from "./pins.ts";
+import { type Pins, placeOnce } from "./pins.ts";
 
 /** A directory of this host is parsed as an address of this server. */
 const STAND_IN = "git://localhost";
@@ -29,14 +30,23 @@ export function readGitAddress(address: string): GitUrl {
   return { ...url, remote, submodules: false };
 }
 
+/**
+ * Variables with credentials. For an address that a fetched file names, only those with the server's name: whoever wrote the
+ * file chose the server.
+ */
+export const secretsFor =
+  (isForeign: boolean, environment: NodeJS.ProcessEnv): GitAccess["secret"] =>
+  (id) =>
+    isForeign && !id.includes(".") ? undefined : environment[id];
+
 /** How git reaches the repository: with the variables that builds use too, and never with the settings of users. */
-function accessOf(url: GitUrl, signal: AbortSignal): GitAccess {
+function accessOf(url: GitUrl, isForeign: boolean, signal: AbortSignal): GitAccess {
   const { GIT_SSL_CAINFO, GIT_SSH_COMMAND } = process.env;
   return {
     agent: process.env.SSH_AUTH_SOCK,
-    secret: (id) => process.env[id],
+    secret: secretsFor(isForeign, process.env),
     signal,
-    allowFiles: url.remote.startsWith("/"),
+    allowFiles: !isForeign && url.remote.startsWith("/"),
     environment: {
       ...(GIT_SSL_CAINFO ? { GIT_SSL_CAINFO } : {}),
       ...(GIT_SSH_COMMAND ? { GIT_SSH_COMMAND } : {}),
@@ -44,15 +54,36 @@ function accessOf(url: GitUrl, signal: AbortSignal): GitAccess {
   };
 }
 
-/** Fetches the commit that the address names now. Throws GIT_FAILED, NO_GIT_REF, GITOPS_COMMIT, REMOTE_FILE. */
-export async function fetchGitFile(address: string, pins: Pins): Promise<Omit<RemoteFile, "pinFile">> {
+/** Fetches the commit that the address names now. Throws GIT_FAILED, GITOPS_TIMEOUT, NO_GIT_REF, GITOPS_COMMIT, REMOTE_FILE. */
+export async function fetchGitFile(
+  address: string,
+  pins: Pins,
+  isForeign: boolean,
+): Promise<Omit<RemoteFile, "pinFile">> {
   const url = readGitAddress(address);
-  const access = accessOf(url, AbortSignal.timeout(FETCH_TIME));
-  mkdirSync(pins.directory, { recursive: true, mode: 0o700 });
-  const work = mkdtempSync(join(pins.directory, "fetch-"));
+  const work = pins.workFolder();
   try {
-    const { GitRepositories, runGit } = await loadGit();
-    const repositories = new GitRepositories(work);
+    return await within(FETCH_TIME, new AbortController().signal, url.remote, (limit) =>
+      fetchInto(work, url, address, pins, isForeign, limit),
+    );
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function fetchInto(
+  work: string,
+  url: GitUrl,
+  address: string,
+  pins: Pins,
+  isForeign: boolean,
+  limit: AbortSignal,
+): Promise<Omit<RemoteFile, "pinFile">> {
+  const { GitRepositories, runGit } = await loadGit();
+  const repositories = new GitRepositories(work);
+  const [bounded, end] = boundPack(repositories.repositoryOf(url.remote), limit);
+  try {
+    const access = accessOf(url, isForeign, bounded);
     const commit = await repositories.resolve(url, access);
     const root = pins.filesOf(address, commit);
     const name = basename(url.remote).replace(/\.git$/, "") || "repository";
@@ -60,26 +91,45 @@ export async function fetchGitFile(address: string, pins: Pins): Promise<Omit<Re
     if (!existsSync(top)) {
       const out = join(work, "files", name);
       mkdirSync(dirname(out), { recursive: true });
-      const leading = await repositories.withCommit(url, commit, access, async (repository) => {
+      const { leading, pointers } = await repositories.withCommit(url, commit, access, async (repository) => {
         const run = (words: readonly string[], environment: NodeJS.ProcessEnv = {}) =>
           runGit([`--git-dir=${repository}`, ...words], url, {
             ...access,
             environment: { ...access.environment, ...environment },
           });
-        return (await checkOut({ run, commit }, out)).leading;
+        return checkOut({ run, commit }, out);
       });
+      leaveOutPointers(out, pointers, url);
       for (const [path, target] of leading)
         process.stderr.write(
-          `warning: ${withoutPasswords(url.remote)}: the symbolic link ${path} leads out of the repository (${target}), and is left out\n`,
+          `warning: ${withoutPasswords(url.remote)}: the symbolic link ${plain(path)} leads out of the repository (${plain(target)}), and is left out\n`,
         );
-      mkdirSync(root, { recursive: true, mode: 0o700 });
-      renameSync(out, top);
+      placeOnce(out, top);
     }
-    const file = stackFileIn(top, url.folder, address);
-    return { file, root: top, version: commit };
+    return { file: stackFileIn(top, url.folder, address), root: top, version: commit };
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    end();
   }
+}
+
+/** A path of a repository could have escape sequences of terminals. */
+const plain = (text: string): string => text.replace(/\p{C}/gu, "?");
+
+const SHOWN_POINTERS = 5;
+
+/** A pointer of Git LFS must not be used in place of the file: a stack that names the file then fails. */
+export function leaveOutPointers(
+  top: string,
+  pointers: readonly string[],
+  { remote }: Pick<GitUrl, "remote">,
+): void {
+  if (pointers.length === 0) return;
+  for (const path of pointers) rmSync(join(top, path), { force: true });
+  const more = pointers.length - SHOWN_POINTERS;
+  const shown = [...pointers.slice(0, SHOWN_POINTERS), ...(more > 0 ? [`and ${more} more`] : [])];
+  process.stderr.write(
+    `warning: ${withoutPasswords(remote)}: these files are stored in Git LFS, which bay does not fetch, and are left out: ${plain(shown.join(", "))}\n`,
+  );
 }
 
 /** The named file, or the main file of the named directory. Throws REMOTE_FILE. */

@@ -1,9 +1,9 @@
 /** Which commit or digest an address of a remote stack file stands for: kept until the user asks to fetch it again. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { z } from "zod";
-import { messageOf } from "../../core/errors.ts";
+import { hasCode, messageOf } from "../../core/errors.ts";
 import type { RemoteFile } from "../../stack/index.ts";
 import { replaceFile } from "../../store/index.ts";
 
@@ -26,6 +26,17 @@ export class Pins {
       "files",
       `${hashOf(address)}-${version.replace(/^sha256:/, "").slice(0, 40)}`,
     );
+  }
+
+  /** A new directory for one fetch of this process. Removes those of processes that have ended. */
+  workFolder(): string {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.directory)) {
+      const pid = /^fetch-(\d+)-/.exec(name)?.[1];
+      if (pid && !isRunning(Number(pid)))
+        rmSync(join(this.directory, name), { recursive: true, force: true });
+    }
+    return mkdtempSync(join(this.directory, `fetch-${process.pid}-`));
   }
 
   #fileOf(address: string): string {
@@ -52,5 +63,24 @@ export class Pins {
     mkdirSync(join(this.directory, "pins"), { recursive: true, mode: 0o700 });
     replaceFile(pinFile, JSON.stringify({ address, ...pin }), 0o600);
     return { ...pin, pinFile };
+  }
+}
+
+/** Gives a fetched directory its place, if another process has not put the same version there in the meantime. */
+export function placeOnce(fetched: string, place: string): void {
+  mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+  try {
+    renameSync(fetched, place);
+  } catch (error) {
+    if (!hasCode(error, "ENOTEMPTY") && !hasCode(error, "EEXIST")) throw error;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasCode(error, "ESRCH");
   }
 }

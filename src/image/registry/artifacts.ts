@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { BayError } from "../../core/errors.ts";
 import type { Reference } from "../../core/image-reference.ts";
+import { LIMITS } from "../../core/limits.ts";
 import { readAnswer } from "./answer.ts";
 import { RegistryClient } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
@@ -12,8 +13,7 @@ import { readSettings } from "./settings.ts";
 const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 const EMPTY_TYPE = "application/vnd.oci.empty.v1+json";
 const EMPTY = Buffer.from("{}");
-const MAX_BLOB = 1 << 20;
-const MAX_BLOBS = 100;
+const { artifactPart: MAX_BLOB, artifactParts: MAX_BLOBS } = LIMITS.remoteFiles;
 
 const descriptor = z.object({
   mediaType: z.string().max(255),
@@ -51,7 +51,7 @@ export async function pullArtifact(
   try {
     const what = reference.digest ?? reference.tag ?? "latest";
     const { bytes, digest } = await fetchManifest(client, repository, what, signal);
-    const parsed = manifestSchema.safeParse(JSON.parse(bytes.toString("utf8")));
+    const parsed = manifestSchema.safeParse(jsonOf(bytes));
     if (!parsed.success)
       throw new BayError("BAD_MANIFEST", `${reference.registry}/${repository}: this is not an artifact`, {
         hint: z.prettifyError(parsed.error),
@@ -81,12 +81,32 @@ export async function pullArtifact(
   }
 }
 
-/** Pushes an artifact, and returns its digest. Throws errors of the registry. */
+/** Undefined if the text is not JSON. */
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Pushes an artifact, and returns its digest. Throws BAD_OPTION before that if pulling would refuse it, and errors of the registry. */
 export async function pushArtifact(
   reference: Reference,
   { artifactType, configType = EMPTY_TYPE, parts, annotations }: ArtifactToPush,
   credentials: Credentials | undefined,
 ): Promise<string> {
+  if (parts.length > MAX_BLOBS)
+    throw new BayError(
+      "BAD_OPTION",
+      `the artifact has ${parts.length} parts; at most ${MAX_BLOBS} are allowed`,
+    );
+  const large = parts.find(({ bytes }) => bytes.length > MAX_BLOB);
+  if (large)
+    throw new BayError(
+      "BAD_OPTION",
+      `${Object.values(large.annotations)[0] ?? large.mediaType} has ${large.bytes.length} bytes; at most ${MAX_BLOB} are allowed for a part of an artifact`,
+    );
   const { repository } = reference;
   const client = clientFor(reference, credentials);
   const scopes = [`repository:${repository}:pull,push`];

@@ -9,8 +9,9 @@ import { StackError } from "../stack-error.ts";
 import { resolveExtends } from "./extend.ts";
 import type { FileReader } from "./file-reader.ts";
 import { HOSTS, hostsByName, isMapping, mergeValues } from "./merge.ts";
+import type { Origin } from "./origins.ts";
 import { rebaseFile } from "./rebase.ts";
-import { isRemote, isWithin, rootOf } from "./remote.ts";
+import { isOnServer, isRemote, isWithin, rootOf } from "./remote.ts";
 
 type Mapping = Record<string, unknown>;
 
@@ -43,20 +44,27 @@ export function resolveIncludes(
     report("expected a list of files, or of mappings with path, project_directory and env_file");
     return whole;
   }
-  const includeOne = (given: z.infer<typeof includedSchema> & object, bad: (message: string) => void) => {
+  const includeOne = (
+    given: z.infer<typeof includedSchema> & object,
+    originsOf: (path: number) => readonly Origin[],
+    bad: (message: string) => void,
+  ) => {
     const named = [given.path].flat();
     const { remote } = reader.shared;
+    const root = rootOf(remote, open.at(-1)!);
+    // whoever wrote a fetched file chooses the server that its address is sent to, and must not choose files of this host
+    const refused = root === undefined ? undefined : foreignAddressProblem(named, originsOf);
+    if (refused) return bad(refused);
     const unfetched = named.filter((path) => isRemote(path) && !remote.remotes?.[path]);
     if (unfetched.length > 0) {
       if (!remote.onRemote)
         return bad(
           `${withoutPasswords(unfetched[0]!)} is not a local file, and remote files are not fetched here`,
         );
-      for (const path of unfetched) remote.onRemote(path);
+      for (const path of unfetched) remote.onRemote(path, root !== undefined);
       return;
     }
     const paths = named.map((path) => remote.remotes?.[path]?.file ?? resolve(directory, path));
-    const root = rootOf(remote, open.at(-1)!);
     const others = [given.project_directory ?? [], given.env_file ?? []].flat();
     const left =
       root !== undefined &&
@@ -99,7 +107,17 @@ export function resolveIncludes(
       continue;
     }
     try {
-      includeOne(typeof parsed.data === "string" ? { path: parsed.data } : parsed.data, bad);
+      if (typeof parsed.data === "string")
+        includeOne({ path: parsed.data }, () => origins.of(include, index), bad);
+      else
+        includeOne(
+          parsed.data,
+          (path) => {
+            const { path: written } = entry as Mapping;
+            return Array.isArray(written) ? origins.of(written, path) : origins.of(entry, "path");
+          },
+          bad,
+        );
     } catch (error) {
       // the env file does not exist, or is a directory
       if (!(error instanceof BayError) || error instanceof StackError) throw error;
@@ -107,6 +125,22 @@ export function resolveIncludes(
     }
   }
   return whole;
+}
+
+/** Why a fetched file may not include one of the addresses; undefined if it may. */
+function foreignAddressProblem(
+  named: readonly string[],
+  originsOf: (path: number) => readonly Origin[],
+): string | undefined {
+  for (const [index, path] of named.entries()) {
+    if (!isRemote(path)) continue;
+    if (!isOnServer(path)) return `${path} is a repository of this host, which a fetched file cannot include`;
+    // the value is not shown: it can be a secret
+    const [origin] = originsOf(index);
+    if (!origin || origin.isInterpolated)
+      return "an address in a fetched file cannot contain variables, because their values would be sent to the server";
+  }
+  return undefined;
 }
 
 const KEYS = ["path", "project_directory", "env_file"];

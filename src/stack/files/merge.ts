@@ -35,8 +35,18 @@ const IDENTITIES: Readonly<Record<string, (value: Value) => string>> = {
   configs: (value) => givenTarget(value, "/"),
 };
 
+/** The places of two values themselves, for parts of them without a known place: text that becomes a list or a mapping. */
+type Places = readonly [base: readonly Origin[], over: readonly Origin[]];
+
 /** Merges two values at a path; neither is changed. The places of both are kept, the later first. */
-export function mergeValues(base: Value, over: Value, origins = new Origins(), key = "", depth = 0): Value {
+export function mergeValues(
+  base: Value,
+  over: Value,
+  origins = new Origins(),
+  key = "",
+  depth = 0,
+  [ofBase, ofOver]: Places = [[], []],
+): Value {
   if (over === undefined) return base;
   if (base === undefined || base === null) return over;
   if (over === null && depth <= IN_VALUES) return base;
@@ -54,14 +64,19 @@ export function mergeValues(base: Value, over: Value, origins = new Origins(), k
   if ((depth === 3 || depth === INSIDE) && key === "extra_hosts")
     return joinedHosts(hostsMapping(base), hostsMapping(over));
   if (depth === 3 && key === "build") {
-    const long = (value: Value) => (typeof value === "string" ? { context: value } : value);
-    return merge(long(base), long(over), INSIDE - 1);
+    const long = (value: Value, own: readonly Origin[]) => {
+      if (typeof value !== "string") return value;
+      const build = { context: value };
+      origins.note(build, "context", own);
+      return build;
+    };
+    return merge(long(base, ofBase), long(over, ofOver), INSIDE - 1);
   }
   // options of one driver have no meaning for another
   if (depth === 3 && key === "logging" && driverOf(base) !== driverOf(over) && driverOf(over)) return over;
   if (isMapping(base) && isMapping(over)) return mergeMappings(base, over, origins, depth);
   if (Array.isArray(over) || Array.isArray(base) || isStringList(key, depth)) {
-    const all = [...entriesOf(base, origins), ...entriesOf(over, origins)];
+    const all = [...entriesOf(base, origins, ofBase), ...entriesOf(over, origins, ofOver)];
     const identity = depth === 3 ? IDENTITIES[key] : undefined;
     return withPlaces(identity ? lastOfEach(all, identity) : unique(all), origins);
   }
@@ -91,7 +106,9 @@ function mergeMappings(base: Mapping, over: Mapping, origins: Origins, depth: nu
       origins.noteRemoved(merged, name, [...origins.of(over, name), ...origins.of(base, name)]);
       continue;
     }
-    merged[name] = tag === "override" ? value : mergeValues(base[name], value, origins, name, depth + 1);
+    const places = [origins.of(base, name), origins.of(over, name)] as const;
+    merged[name] =
+      tag === "override" ? value : mergeValues(base[name], value, origins, name, depth + 1, places);
     // a null that changes nothing is not where the value comes from
     const isKept = value === null && merged[name] !== null;
     const later = isKept ? [] : origins.of(over, name);
@@ -131,8 +148,8 @@ interface Entry {
 }
 
 /** A list's entries; a single value becomes a list. */
-function entriesOf(value: Value, origins: Origins): Entry[] {
-  if (!Array.isArray(value)) return [{ value, from: [] }];
+function entriesOf(value: Value, origins: Origins, own: readonly Origin[]): Entry[] {
+  if (!Array.isArray(value)) return [{ value, from: own }];
   return value.map((entry, index) => ({ value: entry, from: origins.of(value, index) }));
 }
 

@@ -11,6 +11,8 @@ export interface Origin {
   key?: SourcePosition;
   /** How the value is merged with the earlier one (Compose specification, 13-merge.md). */
   tag?: "reset" | "override";
+  /** The value was written with a variable, or with a default of one. */
+  isInterpolated?: boolean;
 }
 
 type Holder = object;

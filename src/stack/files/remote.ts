@@ -21,14 +21,19 @@ export interface RemoteFile {
 export interface RemoteOptions {
   /** Fetched files by their addresses. */
   remotes?: Readonly<Record<string, RemoteFile>>;
-  /** Called for an address that was not fetched yet. */
-  onRemote?: (address: string) => void;
+  /** Called for an address that was not fetched yet. `isForeign`: a fetched file names it, and not the user. */
+  onRemote?: (address: string, isForeign: boolean) => void;
 }
 
 const REMOTE = /^(oci|https?|ssh|git|file):\/\/|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\/|\.git(#|$)/;
 
 /** Whether a path names a file in a git repository or a registry. */
 export const isRemote = (path: string): boolean => REMOTE.test(path);
+
+const ON_A_SERVER = /^(oci|https?|ssh|git):\/\/[^/]|^[A-Za-z0-9_.-]+@[^/:\s]+:|^github\.com\//;
+
+/** Whether an address names a server. The others name a repository of this host. */
+export const isOnServer = (address: string): boolean => ON_A_SERVER.test(address);
 
 /** Whether a path is in a directory, or the directory itself. Both are absolute. */
 export const isWithin = (root: string, path: string): boolean => path === root || path.startsWith(`${root}/`);
@@ -42,6 +47,6 @@ export function rootOf({ remotes = {} }: RemoteOptions, path: string): string | 
 export function fetchedFile({ remotes, onRemote }: RemoteOptions, address: string): string {
   const known = remotes?.[address];
   if (known) return known.file;
-  onRemote?.(address);
+  onRemote?.(address, false);
   throw new BayError("REMOTE_FILE", `the stack file ${withoutPasswords(address)} was not fetched`);
 }

@@ -47,6 +47,8 @@ export class SourceFile {
   readonly #walks: ReadonlyMap<Document.Parsed, DocumentWalk>;
   /** A value could not be read. */
   #isBroken = false;
+  /** Scalars that were written with a variable. */
+  readonly #interpolated = new WeakSet<Node>();
 
   constructor(
     readonly file: string,
@@ -192,7 +194,10 @@ export class SourceFile {
             ...(place ? { place } : {}),
           });
         };
-        node.value = interpolate(node.value, variables, report, note);
+        node.value = interpolate(node.value, variables, report, (use) => {
+          this.#interpolated.add(node);
+          note(use);
+        });
         this.#refuseNul(node);
         const isEntry = typeof key === "number" && isSeq(path.at(-1)) && isPair(path.at(-2));
         if (!isEntry || node.value !== "") return;
@@ -331,6 +336,7 @@ export class SourceFile {
       place: (isEmpty ? keyPlace : own) ?? keyPlace ?? { file: this.file, line: 1, column: 1, length: 1 },
       ...(keyPlace ? { key: keyPlace } : {}),
       ...(tag === RESET ? { tag: "reset" } : tag === OVERRIDE ? { tag: "override" } : {}),
+      ...(isNode(node) && this.#interpolated.has(node) ? { isInterpolated: true } : {}),
     };
   }
 

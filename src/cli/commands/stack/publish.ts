@@ -1,9 +1,7 @@
 /** `bay publish`: the stack's files as an artifact in a registry, for -f oci:// and include (docker compose's format). */
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { BayError } from "../../../core/errors.ts";
-import { redacted } from "../../../core/redaction.ts";
 import type { ArtifactPart } from "../../../image/index.ts";
 import type { Stack } from "../../../stack/index.ts";
 import type { Context } from "../../context.ts";
@@ -29,22 +27,23 @@ export async function publish(context: Context, [name]: string[], options: Publi
   const request = context.loadOptions();
   const files = await context.load(request, stackFiles);
   const merged = await context.load(request, (own) => readMerged(own, { isRaw: true }));
-  const problems = [...otherFiles(files, [...merged.sources.keys()]), ...unfit(stack, merged.value, options)];
+  const { withEnvFiles } = await import("./publish-env-files.ts");
+  const texts = files.map((file) => {
+    const text = file === "-" ? "" : readFileSync(file, "utf8");
+    return { file, ...withEnvFiles(text, merged.directory, merged.variables) };
+  });
+  const problems = [
+    ...otherFiles(files, [...merged.sources.keys()]),
+    ...(await unfit(merged.value, options)),
+    ...(options.withEnv ? texts.flatMap((text) => text.problems) : []),
+  ];
   if (problems.length > 0)
     throw new BayError("BAD_OPTION", `the stack cannot be published:\n${problems.join("\n")}`);
-  const envFiles = new Map<string, Buffer>();
-  const { withEnvFiles } = await import("./publish-env-files.ts");
-  const parts: ArtifactPart[] = files.map((file) => ({
+  const envFiles = new Map(texts.flatMap((text) => [...text.files]));
+  const parts: ArtifactPart[] = texts.map(({ file, text }) => ({
     mediaType: artifact.FILE_TYPE,
     annotations: { [artifact.FILE_NAME]: relative(merged.directory, file).split("/").at(-1)! },
-    bytes: Buffer.from(
-      withEnvFiles(readFileSync(file, "utf8"), (path) => {
-        const bytes = readFileSync(resolve(merged.directory, path));
-        const own = `${createHash("sha256").update(bytes).digest("hex")}.env`;
-        envFiles.set(own, bytes);
-        return own;
-      }),
-    ),
+    bytes: Buffer.from(text),
   }));
   if (options.resolveImageDigests) parts.push(await digestsPart(stack, artifact));
   for (const [own, bytes] of envFiles)
@@ -88,34 +87,30 @@ function otherFiles(files: readonly string[], sources: readonly string[]): strin
   );
 }
 
-function unfit(stack: Stack, raw: unknown, { withEnv, yes }: PublishOptions): string[] {
+type Raw = Partial<
+  Record<"services" | "secrets" | "configs", Record<string, Record<string, unknown> | null>>
+>;
+
+/** What of the stack cannot be published, also in services of inactive profiles. */
+async function unfit(raw: unknown, { withEnv, yes }: PublishOptions): Promise<string[]> {
   const problems: string[] = [];
-  const services = (raw as { services?: Record<string, Record<string, unknown> | null> }).services ?? {};
-  for (const [name, service] of Object.entries(services)) {
+  for (const [name, service] of Object.entries((raw as Raw).services ?? {})) {
     const at = `services.${name}`;
     if (service?.build && !service.image)
       problems.push(`${at}.build: others cannot build it; add image: with the name under which it is pushed`);
     if (service?.env_file && !withEnv)
       problems.push(`${at}.env_file: --with-env publishes the content of env files too`);
-    for (const [key, value] of Object.entries(stack.services[name]?.environment ?? {}))
-      if (!yes && isWritten(service?.environment, key) && redacted("environment", key, value) !== value)
-        problems.push(
-          `${at}.environment.${key}: this may be a secret, which everybody with access to the registry could read; --yes publishes it`,
-        );
+    if (service?.label_file) problems.push(`${at}.label_file: label files are not published`);
   }
+  const { writtenSecrets } = await import("./publish-secrets.ts");
+  if (!yes)
+    for (const at of writtenSecrets(raw))
+      problems.push(
+        `${at}: this may be a secret, which everybody with access to the registry could read; --yes publishes it`,
+      );
   for (const kind of ["secrets", "configs"] as const)
-    for (const [name, given] of Object.entries(stack[kind]))
-      if ("file" in given) problems.push(`${kind}.${name}.file: files of ${kind} are not published`);
+    for (const [name, given] of Object.entries((raw as Raw)[kind] ?? {}))
+      if (given?.file !== undefined)
+        problems.push(`${kind}.${name}.file: files of ${kind} are not published`);
   return problems;
-}
-
-/** Whether the file has the value itself, and not a variable. */
-function isWritten(environment: unknown, key: string): boolean {
-  const given = Array.isArray(environment)
-    ? environment
-        .map(String)
-        .find((entry) => entry.startsWith(`${key}=`))
-        ?.slice(key.length + 1)
-    : (environment as Record<string, unknown> | undefined)?.[key];
-  return given !== undefined && given !== null && given !== "" && !/^\$\{?\w/.test(String(given));
 }
