@@ -1,8 +1,8 @@
 /** `--cache-from` and `--cache-to`, and Compose's cache_from and cache_to: comma-separated KEY=VALUE, or a reference alone. */
 import { resolve } from "node:path";
+import { csvFields } from "../../core/csv.ts";
 import { nearest } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
-import { csvFields } from "../csv.ts";
 
 /** Where steps are imported from. */
 export type CacheSource = { kind: "registry"; reference: string } | { kind: "local"; path: string };

@@ -1,8 +1,8 @@
 /** `RUN --mount=type=…` (Dockerfile reference): comma-separated KEY=VALUE, in CSV where a value has commas. */
 import { posix } from "node:path";
+import { csvFields } from "../../core/csv.ts";
 import { nearest } from "../../core/diagnostics.ts";
 import { BayError } from "../../core/errors.ts";
-import { csvFields } from "../csv.ts";
 
 export type RunMount =
   | { type: "bind"; target: string; source: string; from: string | undefined; readOnly: boolean }

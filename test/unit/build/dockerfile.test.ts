@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { csvFields } from "../../../src/build/csv.ts";
 import { parseRunMount } from "../../../src/build/dockerfile/run-mount.ts";
 import { expand } from "../../../src/build/dockerfile/words.ts";
 import { findStage } from "../../../src/build/find-stage.ts";
 import { changedConfig } from "../../../src/build/index.ts";
 import { globalArgs, Scope } from "../../../src/build/scope.ts";
 import { type Dockerfile, readDockerfile, targetStage } from "../../../src/build/stages.ts";
+import { csvFields } from "../../../src/core/csv.ts";
 import type { Diagnostic } from "../../../src/core/diagnostics.ts";
 import { runs } from "../../support/property-runs.ts";
 
