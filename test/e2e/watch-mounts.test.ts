@@ -142,9 +142,15 @@ ${more}`);
     try {
       const restarted = bay.call(["restart", "-t", "0"]);
       await eventually(() => expect(isWaiting()).toBe(true));
-      process.kill(bay.daemonPid(), "SIGKILL");
+      // the next bayd starts the container without the watch, so there must be none yet
+      const bayd = bay.daemonPid();
+      const [keeper] = /(?<=PPid:\s+)\d+/.exec(readFileSync(`/proc/${bayd}/status`, "utf8"))!;
+      process.kill(Number(keeper), "SIGSTOP");
+      process.kill(bayd, "SIGKILL");
       await restarted;
+      await eventually(() => expect(isWaiting()).toBe(false));
       expect(starts().length).toBe(1);
+      process.kill(Number(keeper), "SIGCONT");
     } finally {
       process.kill(watching!.pid, "SIGCONT");
     }

@@ -156,11 +156,11 @@ export class HookListener {
   }
 }
 
-/** Ends the connection with every refusal: the rest of its body is not read. */
+/** Ends the connection: the rest of a refused body is not read. */
 function answer(response: ServerResponse, status: number, message: string): void {
   if (response.headersSent || response.destroyed) return;
   const more = status === 429 ? { "Retry-After": "10" } : {};
-  const close = status >= 400 ? { Connection: "close" } : {};
-  response.writeHead(status, { "Content-Type": "application/json", ...more, ...close });
+  // a sender that reuses a connection which is closed in the same moment would lose its delivery
+  response.writeHead(status, { "Content-Type": "application/json", ...more, Connection: "close" });
   response.end(`${JSON.stringify({ message })}\n`);
 }
