@@ -63,7 +63,7 @@ const NAMES: Record<Kind, (name: string) => boolean> = {
   /** Of a Bay. */
   folder: (name) => dirname(name) === tmpdir() && /^bay-test-[A-Za-z0-9]{6}$/.test(basename(name)),
   /** Of TestHosts, and of the Machines of tests. */
-  netns: (name) => /^bayt[0-9a-f]{6}-[a-z0-9]{1,16}$|^t[0-9a-z]{1,8}(h|n|left|[hlr]\d{1,4})$/.test(name),
+  netns: (name) => /^bayt[0-9a-f]{6}-[a-z0-9]{1,16}$|^t[0-9a-z]{1,8}(h|n|left|[a-z]\d{1,4})$/.test(name),
 };
 
 /** Notes that a process of a test run, by default this one, makes something. Call it before the thing is made. */
