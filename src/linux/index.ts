@@ -50,6 +50,7 @@ export { type SocketKeeper, startSocketKeeper, takeSockets } from "./launch/sock
 export { addressOf, close, loadLibrary } from "./libc.ts";
 export { tryLock } from "./lock.ts";
 export { trimHeap } from "./malloc.ts";
+export { type MountEntry, mountTable } from "./mount-table.ts";
 export { type Link, Links } from "./netlink/links.ts";
 export type { NextHop, Route, RouteOwner } from "./netlink/routes.ts";
 export { setTransmitChecksum } from "./netlink/transmit-checksum.ts";

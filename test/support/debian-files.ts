@@ -3,16 +3,12 @@
  * configuration, lists and cache for that release are in that folder. The packages come through the tests' proxy.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HANGS_AFTER } from "./bay.ts";
+import { type KeptFiles, keptFiles } from "./kept-files.ts";
 
-/** What tests have downloaded, for later runs. */
-export const TEST_FILES = process.env.BAY_CLIENT_CACHE ?? "/var/cache/bay-test-clients";
 const KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
-/** The folder with the files, or the reason why they are not available. */
-export type DebianFiles = { folder: string } | { missing: string };
 
 /** Unpacks packages, without those that they depend on; `proof` is one of their files. */
 export function debianFiles(
@@ -20,24 +16,8 @@ export function debianFiles(
   packages: readonly string[],
   proof: string,
   release: "bookworm" | "trixie" = "trixie",
-): DebianFiles {
-  const folder = join(TEST_FILES, name);
-  if (existsSync(join(folder, proof))) return { folder };
-  try {
-    mkdirSync(TEST_FILES, { recursive: true });
-    const fresh = mkdtempSync(join(TEST_FILES, "part-"));
-    try {
-      unpack(fresh, packages, release);
-      renameSync(fresh, folder);
-    } catch (error) {
-      rmSync(fresh, { recursive: true, force: true });
-      if (!existsSync(join(folder, proof))) throw error; // another run was faster
-    }
-    return { folder };
-  } catch (error) {
-    const { stderr, message } = error as { stderr?: Buffer; message: string };
-    return { missing: (stderr?.toString() || message).trim().split("\n").slice(-2).join("; ") };
-  }
+): KeptFiles {
+  return keptFiles(name, proof, (folder) => unpack(folder, packages, release));
 }
 
 function unpack(folder: string, packages: readonly string[], release: string): void {

@@ -3,13 +3,13 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HANGS_AFTER, type Result } from "./bay.ts";
-import { type DebianFiles, debianFiles } from "./debian-files.ts";
+import { debianFiles } from "./debian-files.ts";
+import type { KeptFiles } from "./kept-files.ts";
 
 const PLUGIN = "usr/libexec/docker/cli-plugins/docker-compose";
 
 /** The folder with the clients, or the reason why they are not available. */
-export const dockerClients = (): DebianFiles =>
-  debianFiles("trixie", ["docker-cli", "docker-compose"], PLUGIN);
+export const dockerClients = (): KeptFiles => debianFiles("trixie", ["docker-cli", "docker-compose"], PLUGIN);
 
 /** Docker's clients with the socket of a bay, from a directory without a stack file. */
 export class DockerClients {

@@ -3,14 +3,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { HANGS_AFTER, type Result } from "./bay.ts";
-import { type DebianFiles, debianFiles } from "./debian-files.ts";
+import { debianFiles } from "./debian-files.ts";
+import type { KeptFiles } from "./kept-files.ts";
 
 const PYTHON = "/usr/bin/python3";
 const MODULES =
   "attr certifi chardet charset-normalizer distro docker dockerpty docopt dotenv idna jsonschema packaging paramiko pkg-resources pyrsistent requests setuptools six texttable urllib3 websocket yaml";
 
 /** The folder with the clients, or the reason why they are not available. */
-export function pythonClients(): DebianFiles {
+export function pythonClients(): KeptFiles {
   if (!existsSync(PYTHON)) return { missing: `${PYTHON} does not exist` };
   const packages = ["docker-compose", ...MODULES.split(" ").map((name) => `python3-${name}`)];
   const files = debianFiles("bookworm-python", packages, "usr/bin/docker-compose", "bookworm");

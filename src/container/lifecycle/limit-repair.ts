@@ -5,7 +5,7 @@
 import { messageOf } from "../../core/errors.ts";
 import { isKernelPath } from "../../core/mount-targets.ts";
 import { startWorker } from "../../image/index.ts";
-import { close, openProcess, type Remount } from "../../linux/index.ts";
+import { close, mountTable, openProcess, type Remount } from "../../linux/index.ts";
 import type { Host } from "../model/host.ts";
 import type { ContainerRecord } from "../model/record.ts";
 import { isRunning } from "../model/records.ts";
@@ -14,7 +14,6 @@ import {
   type LimitMount,
   limitMounts,
   lxcfsDevice,
-  mountsOf,
   showsLimits,
   withoutOwn,
 } from "../spec/lxcfs.ts";
@@ -77,7 +76,7 @@ export class LimitRepair {
   #runOf({ id, config, state: { pid, start } }: ContainerRecord): Run {
     const known = this.#runs.get(id);
     if (known?.start === start) return known;
-    const isConcerned = showsLimits(config, this.host.settings) || (mountsOf(pid) ?? []).some(isLxcfs);
+    const isConcerned = showsLimits(config, this.host.settings) || mountTable(pid).some(isLxcfs);
     const run = { start, isConcerned, device: "" };
     this.#runs.set(id, run);
     return run;
@@ -103,8 +102,7 @@ async function change(
   device: string | undefined,
   given: LimitMount[],
 ): Promise<boolean> {
-  const all = mountsOf(state.pid);
-  if (all === undefined) return false;
+  const all = mountTable(state.pid);
   const found = all.filter(isLxcfs);
   // a container can move other directories, and so lead the path to another mount, such as a mask
   const unmount = found

@@ -2,11 +2,11 @@
  * lxcfs, a file system of its own (lxcfs(1)): its files look like those of /proc and /sys, and show the memory, processors, load
  * and uptime of the control group of whoever reads them. They are mounted over the kernel's files in a container.
  */
-import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { DaemonSettings } from "../../core/daemon-settings.ts";
 import { BayError } from "../../core/errors.ts";
+import { type MountEntry, mountTable } from "../../linux/index.ts";
 import type { ContainerConfig } from "../model/config.ts";
 
 /** A file or directory of lxcfs, and where the container has it. */
@@ -22,35 +22,11 @@ const PROCESSORS = "sys/devices/system/cpu";
 /** Milliseconds: lxcfs that does not answer must not stop the start of containers without an error. */
 const ANSWERS_WITHIN = 10_000;
 
-export interface Mounted {
-  /** `major:minor`. That of lxcfs is another one after each of its starts. */
-  device: string;
-  point: string;
-  type: string;
-}
+export const isLxcfs = ({ type }: MountEntry): boolean => type === "fuse.lxcfs";
 
-/** The mounts of a process, from its mountinfo (proc(5)): reading it never waits for a file system. Undefined if it has ended. */
-export function mountsOf(pid: number | "self"): Mounted[] | undefined {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/mountinfo`, "utf8");
-  } catch {
-    return undefined;
-  }
-  return text.split("\n").flatMap((line) => {
-    const [mount = "", source] = line.split(" - ");
-    const [, , device = "", , point = ""] = mount.split(" ");
-    const [type = ""] = source?.split(" ") ?? [];
-    const plain = point.replace(/\\(\d{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
-    return source === undefined ? [] : [{ device, point: plain, type }];
-  });
-}
-
-export const isLxcfs = ({ type }: Mounted): boolean => type === "fuse.lxcfs";
-
-/** The device of the lxcfs that is mounted at a directory; undefined if none is. */
+/** The device (`major:minor`) of the lxcfs that is mounted at a directory, another one after each of its starts; undefined if none is. */
 export function lxcfsDevice(directory: string): string | undefined {
-  return mountsOf("self")?.findLast((mount) => isLxcfs(mount) && mount.point === directory)?.device;
+  return mountTable("self").findLast((mount) => isLxcfs(mount) && mount.point === directory)?.device;
 }
 
 /** Those that no mount of the container replaces: one of the file itself, or of all of /proc or /sys. */
