@@ -29,6 +29,10 @@ export const LIMITS = {
     idleTime: 30_000,
     /** Bytes of the rest of a body, which is read and discarded after an error */
     drained: 64 * MIB,
+    /** Requests of one connection that wait for an earlier one; while there are so many, no more are read */
+    pipelined: 100,
+    /** Waiting requests of one connection that closes it: one read can bring some thousands beyond `pipelined` */
+    pipelinedMost: 10_000,
     /** Values of one filter */
     filterValues: 1000,
     /** Patterns of names in one filter */

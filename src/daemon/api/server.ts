@@ -40,6 +40,7 @@ import { type Route, sendError } from "./http.ts";
 import { checkPeer } from "./peers.ts";
 import { rawAnswer } from "./raw-answer.ts";
 import { parseJson, parseWith, readBody } from "./request-body.ts";
+import { inOrder } from "./request-order.ts";
 import { type HijackRoute, locate, noRoute, RouteTable } from "./routing.ts";
 
 export interface Services {
@@ -101,7 +102,12 @@ export function createEngineServer(services: Services): Server {
   });
   server.maxConnections = maxConnections();
   const elsewhere = new Elsewhere(services.cluster, (id) => services.manager.records.find(id) !== undefined);
-  server.on("request", (request, response) => serve(table, elsewhere, request, response));
+  server.on("request", (request, response) => {
+    request.on("error", ignore);
+    response.on("error", ignore);
+    closeWithSocket(request.socket, response);
+    inOrder(request.socket, response, () => serve(table, elsewhere, request, response));
+  });
   server.on("upgrade", (request, socket, head) => upgrade(table, elsewhere, request, socket, head));
   return server;
 }
@@ -115,9 +121,6 @@ function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  request.on("error", ignore);
-  response.on("error", ignore);
-  closeWithSocket(request.socket, response);
   const fail = (error: unknown) => void answerError(request, response, error);
   const over = (done: () => void) => whenOver(request.socket, response, done);
   guarded(titleOf(request), fail, over, async () => {
