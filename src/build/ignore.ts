@@ -4,6 +4,7 @@
  */
 import { posix } from "node:path";
 import { BayError, messageOf } from "../core/errors.ts";
+import { normalPath } from "../core/normal-path.ts";
 
 interface Pattern {
   expression: RegExp;
@@ -49,7 +50,7 @@ export function readIgnore(
 /** Removes slashes at both ends, and dot components. */
 function clean(pattern: string): string {
   if (pattern === "") return "";
-  const normal = posix.normalize(pattern).replace(/(.)\/$/, "$1");
+  const normal = normalPath(pattern);
   return normal.length > 1 && normal.startsWith("/") ? normal.slice(1) : normal;
 }
 

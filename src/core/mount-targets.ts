@@ -3,6 +3,7 @@
  * there hides what bay writes to them for the container (security labels, sysctls) and what it masks.
  */
 import { posix } from "node:path";
+import { normalPath } from "./normal-path.ts";
 
 /** Files of /proc that a program such as lxcfs provides per container; Docker allows the same. */
 const PROC_FILES = new Set([
@@ -38,10 +39,10 @@ export function isKernelPath(path: string): boolean {
  * `hostSource` is the path on the host of a bind mount, which may show the host's own /proc and /sys.
  */
 export function mountTargetProblem(target: string, hostSource: string | undefined): string | undefined {
-  const path = posix.normalize(target).replace(/(.)\/$/, "$1");
+  const path = normalPath(target);
   if (path === "/") return "it is the root of the container";
   if (!isKernelPath(path)) return undefined;
-  const source = hostSource === undefined ? undefined : posix.normalize(hostSource).replace(/(.)\/$/, "$1");
+  const source = hostSource === undefined ? undefined : normalPath(hostSource);
   if (isAtOrBelow(path, "/sys"))
     return source !== undefined && (isAtOrBelow(source, "/sys") || path === PROCESSORS)
       ? undefined

@@ -10,6 +10,8 @@ export interface MountEntry {
   tags: string;
   /** The type of the file system, such as `fuse.lxcfs`. */
   type: string;
+  /** Options of the file system, such as the controllers of a cgroup hierarchy. */
+  options: string[];
 }
 
 /** The mounts in their order: a later one covers earlier ones at its path. Empty if the process has ended. */
@@ -26,8 +28,8 @@ export function parseMountTable(text: string): MountEntry[] {
     const [mount = "", source] = line.split(" - ");
     if (source === undefined) return [];
     const [, , device = "", , point = "", , ...tags] = mount.split(" ");
-    const [type = ""] = source.split(" ");
-    return [{ device, point: unescaped(point), tags: tags.join(" "), type }];
+    const [type = "", , options = ""] = source.split(" ");
+    return [{ device, point: unescaped(point), tags: tags.join(" "), type, options: options.split(",") }];
   });
 }
 

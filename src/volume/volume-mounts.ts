@@ -1,9 +1,8 @@
 /** Volumes that are file systems (driver_opts of the local driver): mounted while a container uses them. */
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { BayError } from "../core/errors.ts";
-import { unmount } from "../linux/index.ts";
+import { mountTable, unmount } from "../linux/index.ts";
 
 /** The arguments of mount(8). */
 export interface VolumeMount {
@@ -15,15 +14,7 @@ export interface VolumeMount {
 const LONGEST = 60_000;
 const run = promisify(execFile);
 
-export function isMounted(path: string): boolean {
-  const escaped = path.replace(
-    /[ \t\n\\]/g,
-    (sign) => `\\${sign.charCodeAt(0).toString(8).padStart(3, "0")}`,
-  );
-  return readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .some((line) => line.split(" ")[4] === escaped);
-}
+export const isMounted = (path: string): boolean => mountTable("self").some(({ point }) => point === path);
 
 /** Mounts a volume with the host's mount(8), which finds the helpers of network file systems. Throws VOLUME_MOUNT. */
 export async function mountVolume(name: string, path: string, mount: VolumeMount): Promise<void> {

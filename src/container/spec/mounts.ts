@@ -1,6 +1,6 @@
 /** The mounts of a container: those of every container, generated files, and its own, parents first. */
 import { lstatSync } from "node:fs";
-import { posix } from "node:path";
+import { normalPath } from "../../core/normal-path.ts";
 import type { SpecImage, SpecMount } from "../../linux/index.ts";
 import type { ContainerConfig, ImageMount } from "../model/config.ts";
 import { deviceAt, mayMake } from "./devices.ts";
@@ -103,7 +103,7 @@ function exists(path: string): boolean {
 }
 
 function oneMount(mount: ContainerConfig["mounts"][number], parts: MountSources): SpecMount {
-  const destination = posix.normalize(mount.target).replace(/(.)\/$/, "$1");
+  const destination = normalPath(mount.target);
   if (mount.type === "tmpfs")
     return {
       destination,

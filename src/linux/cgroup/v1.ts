@@ -1,6 +1,7 @@
 /** cgroup v1 (cgroups(7)): one hierarchy per controller. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { mountTable } from "../mount-table.ts";
 import type { SpecBlockIo, SpecDeviceRule, SpecResources } from "../spec.ts";
 import {
   type Cgroup,
@@ -33,17 +34,13 @@ const THROTTLES = [
 ] as const;
 const UNLIMITED = 2 ** 62;
 
-/** Mount points by controller, from mountinfo (proc(5)). */
-function hierarchies(): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
-    const [left, right] = line.split(" - ");
-    if (!left || !right?.startsWith("cgroup ")) continue;
-    const mountPoint = left.split(" ")[4]!;
-    for (const option of right.split(" ")[2]?.split(",") ?? []) found.set(option, mountPoint);
-  }
-  return found;
-}
+/** Mount points by controller. */
+const hierarchies = (): Map<string, string> =>
+  new Map(
+    mountTable("self")
+      .filter(({ type }) => type === "cgroup")
+      .flatMap(({ point, options }) => options.map((option) => [option, point])),
+  );
 
 export class CgroupV1Manager implements CgroupManager {
   readonly version = 1;

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { posix, resolve } from "node:path";
 import { whyNoReference } from "../../core/image-reference.ts";
 import { mountTargetProblem } from "../../core/mount-targets.ts";
+import { normalPath } from "../../core/normal-path.ts";
 import type { Service, ServiceMount } from "../model/stack.ts";
 import type { ServiceInput } from "../schema/schema.ts";
 import { type ServiceReader, strings, truth } from "./service-reader.ts";
@@ -13,7 +14,7 @@ export function readMounts(reader: ServiceReader): ServiceMount[] {
       typeof volume === "string" ? shortVolume(reader, volume, index) : longVolume(reader, volume, index);
     if (!mount) return [];
     checkTarget(reader, ["volumes", index], mount.target, mount.type === "bind" ? mount.source : undefined);
-    return [{ ...mount, target: posix.normalize(mount.target).replace(/(.)\/$/, "$1") }];
+    return [{ ...mount, target: normalPath(mount.target) }];
   });
   const tmpfs = strings(reader.input.tmpfs)
     .filter(Boolean)
